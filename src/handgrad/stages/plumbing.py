@@ -1,0 +1,59 @@
+"""What every stage shares: logging, one-line errors, and files that appear whole or not at all."""
+
+import json
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from handgrad.errors import HandgradError
+
+
+def run_stage(main: Callable[[], None]) -> None:
+    """Run a stage; an error that its user can cause ends in one line on standard error and exit status 1."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    try:
+        main()
+    except (HandgradError, OSError) as error:
+        sys.exit(f"error: {error}")
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; at the end it takes the name `path`, on an error it is removed.
+
+    A reader never sees a half-written file: a rename within one folder is atomic (POSIX). The
+    temporary name is always the same, so that what a killed job left behind is overwritten by the next.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.partial")
+    try:
+        yield temporary
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write `text` as UTF-8 in one step."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write `content` as indented JSON in one step; NaN and infinity are refused (use None)."""
+    write_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """The content of a JSON file.
+
+    Raises:
+        HandgradError: if the file is not valid JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise HandgradError(f"{path}: not valid JSON ({error}); delete it and run snakemake again") from error
