@@ -5,6 +5,10 @@ class HandgradError(Exception):
     """A failure with a message for the user: which key or file, what is wrong, what to do."""
 
 
+class ConfigError(HandgradError):
+    """config.yaml holds a key or a value that is not allowed."""
+
+
 class DataError(HandgradError):
     """The archive or a file made from it is missing, damaged, hostile or of the wrong layout."""
 

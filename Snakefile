@@ -1,0 +1,23 @@
+# The experiment: archive -> prepared data -> trainings and gradient checks -> comparison -> selection
+# -> evaluation -> facts -> report. What each step does: workflow/rules/; what may be turned: config.yaml.
+from snakemake.utils import min_version
+
+min_version("9.19")
+
+
+configfile: "config.yaml"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/data.smk"
+include: "workflow/rules/gradients.smk"
+include: "workflow/rules/training.smk"
+include: "workflow/rules/evaluation.smk"
+include: "workflow/rules/report.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        REPORTS,
+        "results/run_times.csv",

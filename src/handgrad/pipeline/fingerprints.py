@@ -1,0 +1,88 @@
+"""Fingerprints of the code that a stage runs, so that a change of it reruns that stage and nothing else.
+
+Snakemake sees neither imported modules nor the versions of packages. A fingerprint is a hash of the syntax
+trees, without docstrings and comments, of the stage's module and of every handgrad module that it imports,
+directly or not, and of the versions of the other packages that these import.
+"""
+
+import ast
+import hashlib
+import sys
+from functools import cache
+from importlib.metadata import packages_distributions, version
+from pathlib import Path
+
+PACKAGE = "handgrad"
+SOURCE = Path(__file__).resolve().parents[1]
+
+
+def fingerprint(stage: str) -> str:
+    """The fingerprint of the stage module `handgrad.stages.<stage>`, in 16 hexadecimal digits."""
+    modules = _closure(f"{PACKAGE}.stages.{stage}")
+    packages = {name for module in modules for name in _imports(module) if not name.startswith(PACKAGE)}
+    lines = [f"{module} {_tree_hash(module)}" for module in sorted(modules)]
+    lines += [f"{name} {versions}" for name in sorted(packages) for versions in [_versions(name)] if versions]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+
+
+def _closure(module: str) -> set[str]:
+    """`module` and every handgrad module that importing it imports, and theirs in turn."""
+    found: set[str] = set()
+    waiting = [module]
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting += [imported for imported in _imports(name) if imported.startswith(PACKAGE)]
+    return found
+
+
+@cache
+def _imports(module: str) -> frozenset[str]:
+    """The handgrad modules (dotted) and top-level packages that a handgrad module imports, anywhere in it."""
+    names: set[str] = set()
+    for node in ast.walk(_tree(module)):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module)
+            names.update(f"{node.module}.{alias.name}" for alias in node.names)
+    ours = {name for name in names if name.split(".")[0] == PACKAGE and _path(name).exists()}
+    parents = {module.rpartition(".")[0], *(name.rpartition(".")[0] for name in ours)} - {""}
+    theirs = {name.split(".")[0] for name in names} - {PACKAGE} - sys.stdlib_module_names
+    return frozenset(ours | parents | theirs)
+
+
+def _path(module: str) -> Path:
+    """The file of a handgrad module or package."""
+    folder = SOURCE.joinpath(*module.split(".")[1:])
+    return folder / "__init__.py" if folder.is_dir() else folder.with_suffix(".py")
+
+
+@cache
+def _tree(module: str) -> ast.Module:
+    """The syntax tree of a handgrad module without its docstrings."""
+    tree = ast.parse(_path(module).read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if (
+            isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+            and ast.get_docstring(node, clean=False) is not None
+        ):
+            del node.body[0]
+    return tree
+
+
+@cache
+def _tree_hash(module: str) -> str:
+    return hashlib.sha256(ast.dump(_tree(module)).encode()).hexdigest()
+
+
+@cache
+def _versions(package: str) -> str:
+    """The versions of the distributions that provide a top-level package; empty if none is installed."""
+    return " ".join(f"{name}=={version(name)}" for name in sorted(set(_distributions().get(package, []))))
+
+
+@cache
+def _distributions() -> dict[str, list[str]]:
+    return dict(packages_distributions())

@@ -1,0 +1,70 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import handgrad
+
+PACKAGE = Path(handgrad.__file__).parent
+PRINT = (
+    "import sys; from handgrad.pipeline.fingerprints import fingerprint; "
+    "print(*(fingerprint(stage) for stage in sys.argv[1:]))"
+)
+
+
+@pytest.fixture
+def package(tmp_path):
+    """A small package named handgrad: stage `one` imports `sums` through `means`, stage `two` imports json only."""
+    files = {
+        "__init__.py": "",
+        "stages/__init__.py": "",
+        "stages/one.py": "import numpy\nfrom handgrad.means import mean\n",
+        "stages/two.py": "import json\n",
+        "means.py": "from handgrad import sums\n\n\ndef mean(x):\n    return sums.total(x) / len(x)\n",
+        "sums.py": "def total(x):\n    return sum(x)\n",
+        "pipeline/__init__.py": "",
+        "pipeline/fingerprints.py": (PACKAGE / "pipeline/fingerprints.py").read_text(),
+    }
+    for name, text in files.items():
+        path = tmp_path / "handgrad" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return tmp_path
+
+
+def fingerprints(folder):
+    command = [sys.executable, "-c", PRINT, "one", "two"]
+    result = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+    return result.stdout.split()
+
+
+def test_comments_docstrings_and_layout_change_nothing(package):
+    before = fingerprints(package)
+    (package / "handgrad/sums.py").write_text(
+        '"""Sums."""\n\n\ndef total(x):  # of a list\n    """The sum of x."""\n    return (\n        sum(x)\n    )\n'
+    )
+    assert fingerprints(package) == before
+
+
+def test_a_change_in_an_indirectly_imported_module_changes_only_the_stages_that_import_it(package):
+    one, two = fingerprints(package)
+    (package / "handgrad/sums.py").write_text("def total(x):\n    return sum(x) + 0\n")
+    changed_one, same_two = fingerprints(package)
+    assert changed_one != one
+    assert same_two == two
+
+
+def test_another_version_of_an_imported_package_changes_the_fingerprint(package):
+    one, two = fingerprints(package)
+    metadata = package / "numpy-0.0.1.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: numpy\nVersion: 0.0.1\n")
+    (metadata / "top_level.txt").write_text("numpy\n")
+    changed_one, same_two = fingerprints(package)
+    assert changed_one != one
+    assert same_two == two
+
+
+def test_fingerprints_are_the_same_in_every_process(package):
+    assert fingerprints(package) == fingerprints(package)

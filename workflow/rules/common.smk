@@ -1,0 +1,55 @@
+# The validated config, the parameter space made of it, and the fingerprints of the stages' code.
+import json
+from pathlib import Path
+
+import pandas
+from snakemake.exceptions import WorkflowError
+from snakemake.utils import Paramspace
+
+from handgrad.errors import ConfigError
+from handgrad.pipeline.config import combinations, read_schema, validated
+from handgrad.pipeline.fingerprints import fingerprint
+
+ROOT = Path(str(workflow.current_basedir)).parents[1]
+
+try:
+    config = validated(
+        config, read_schema(ROOT / "workflow/schemas/config.schema.yaml")
+    )
+except ConfigError as error:
+    raise WorkflowError(error)
+
+# One row a run of each trainer: the combinations in the order of the config, each with every seed.
+RUNS = Paramspace(
+    pandas.DataFrame(
+        [
+            {**combination, "seed": seed}
+            for combination in combinations(config)
+            for seed in config["training"]["seeds"]
+        ]
+    )
+)
+RUN = f"results/runs/{RUNS.wildcard_pattern}/{{trainer}}"
+TRAINERS = config["training"]["trainers"]
+
+
+wildcard_constraints:
+    lr=r"[^/]+",
+    weight_decay=r"[^/]+",
+    momentum=r"[^/]+",
+    seed=r"\d+",
+    trainer="|".join(TRAINERS),
+
+
+def runs(file, trainers=TRAINERS):
+    """The paths of a file of every run, trainers within runs, in the order of the config."""
+    return [
+        f"results/runs/{run}/{trainer}/{file}"
+        for run in RUNS.instance_patterns
+        for trainer in trainers
+    ]
+
+
+def run_folders(wildcards, input):
+    """The folders of the runs, one for all trainers of a run, from the input files named `runs`."""
+    return list(dict.fromkeys(str(Path(path).parents[1]) for path in input.runs))

@@ -1,0 +1,18 @@
+rule check_gradients:
+    output:
+        "results/gradients/check.json",
+    log:
+        "logs/check_gradients.log",
+    benchmark:
+        "results/benchmarks/check_gradients.tsv"
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=20,
+    params:
+        seed=config["seed"],
+        code=fingerprint("check_gradients"),
+    message:
+        "Comparing backpropagation by hand with autograd and with finite differences"
+    shell:
+        "python -m handgrad.stages.check_gradients --seed {params.seed} --output {output:q} 2> {log:q}"

@@ -1,0 +1,192 @@
+FIGURES = {
+    "sample_images": "png",
+    "training_curves": "svg",
+    "leaderboard": "svg",
+    "confusion_matrix": "svg",
+    "misclassified_images": "png",
+    "trainer_agreement": "svg",
+    "epsilon_sweep": "svg",
+    "calibration": "svg",
+}
+REPORTS = [f"results/report.{ending}" for ending in config["report"]["formats"]]
+STAGES = [
+    "fetch",
+    "prepare",
+    "check_gradients",
+    "train",
+    "compare",
+    "select",
+    "baselines",
+    "evaluate",
+    "figures",
+    "facts",
+    "report",
+    "render",
+]
+
+
+localrules:
+    facts,
+    report,
+    render,
+    run_times,
+
+
+rule figures:
+    input:
+        source=rules.fetch.output.source,
+        train_data=rules.prepare.output.train,
+        test_data=rules.prepare.output.test,
+        runs=runs("history.csv", TRAINERS[:1]),
+        selection=rules.select.output.selection,
+        comparison=rules.compare.output,
+        evaluation=rules.evaluate.output.evaluation,
+        predictions=rules.evaluate.output.predictions,
+        gradient_check=rules.check_gradients.output,
+    output:
+        [
+            report(
+                f"results/figures/{name}.{ending}",
+                caption=f"../../report/captions/{name}.rst",
+                category="Figures",
+            )
+            for name, ending in FIGURES.items()
+        ],
+    log:
+        "logs/figures.log",
+    benchmark:
+        "results/benchmarks/figures.tsv"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=20,
+    params:
+        folder=lambda wildcards, output: Path(output[0]).parent,
+        run_folders=run_folders,
+        trainer=TRAINERS[0],
+        classes=config["data"]["classes"],
+        code=fingerprint("figures"),
+    message:
+        "Drawing the figures"
+    shell:
+        "python -m handgrad.stages.figures --source {input.source:q} --classes {params.classes} "
+        "--train-data {input.train_data:q} --test-data {input.test_data:q} "
+        "--run-folders {params.run_folders:q} --trainer {params.trainer} --selection {input.selection:q} "
+        "--comparison {input.comparison:q} --evaluation {input.evaluation:q} "
+        "--predictions {input.predictions:q} --gradient-check {input.gradient_check:q} "
+        "--output-folder {params.folder:q} 2> {log:q}"
+
+
+rule facts:
+    input:
+        source=rules.fetch.output.source,
+        summary=rules.prepare.output.summary,
+        gradient_check=rules.check_gradients.output,
+        comparison=rules.compare.output,
+        selection=rules.select.output.selection,
+        baselines=rules.baselines.output.baselines,
+        evaluation=rules.evaluate.output.evaluation,
+        runs=runs("history.csv", TRAINERS[:1]),
+    output:
+        report(
+            "results/facts.json",
+            caption="../../report/captions/facts.rst",
+            category="Report",
+        ),
+    log:
+        "logs/facts.log",
+    benchmark:
+        "results/benchmarks/facts.tsv"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=20,
+    params:
+        config=json.dumps(config),
+        fingerprints=json.dumps({stage: fingerprint(stage) for stage in STAGES}),
+        run_folders=run_folders,
+        trainer=TRAINERS[0],
+    message:
+        "Gathering every number that the report states"
+    shell:
+        "python -m handgrad.stages.facts --config {params.config:q} --fingerprints {params.fingerprints:q} "
+        "--source {input.source:q} --summary {input.summary:q} --gradient-check {input.gradient_check:q} "
+        "--comparison {input.comparison:q} --selection {input.selection:q} --baselines {input.baselines:q} "
+        "--evaluation {input.evaluation:q} --run-folders {params.run_folders:q} "
+        "--trainer {params.trainer} --output {output:q} 2> {log:q}"
+
+
+rule report:
+    input:
+        facts=rules.facts.output,
+        template=ROOT / "report/report.md.j2",
+        templates=sorted((ROOT / "report").glob("**/*.j2")),
+    output:
+        "results/report.md",
+    log:
+        "logs/report.log",
+    benchmark:
+        "results/benchmarks/report.tsv"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=10,
+    params:
+        code=fingerprint("report"),
+    message:
+        "Filling the report's template"
+    shell:
+        "python -m handgrad.stages.report --facts {input.facts:q} --template {input.template:q} "
+        "--output {output:q} 2> {log:q}"
+
+
+rule render:
+    input:
+        report=rules.report.output,
+        figures=rules.figures.output,
+        style=lambda wildcards: sorted(
+            (ROOT / "report/style").glob(f"{wildcards.format}/*")
+        ),
+    output:
+        "results/report.{format}",
+    log:
+        "logs/render_{format}.log",
+    benchmark:
+        "results/benchmarks/render_{format}.tsv"
+    wildcard_constraints:
+        format="html|pdf",
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        code=fingerprint("render"),
+    message:
+        "Typesetting the report as {wildcards.format}"
+    shell:
+        "python -m handgrad.stages.render --report {input.report:q} --format {wildcards.format} "
+        "--style {input.style:q} --output {output:q} 2> {log:q}"
+
+
+rule run_times:
+    input:
+        reports=REPORTS,
+        trainings=expand(
+            "results/benchmarks/train/{run}/{trainer}.tsv",
+            run=RUNS.instance_patterns,
+            trainer=TRAINERS,
+        ),
+    output:
+        "results/run_times.csv",
+    log:
+        "logs/run_times.log",
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=10,
+    params:
+        code=fingerprint("run_times"),
+    message:
+        "Listing the run times"
+    shell:
+        "python -m handgrad.stages.run_times --benchmarks {input.trainings:q} --output {output:q} 2> {log:q}"

@@ -1,0 +1,42 @@
+rule train:
+    input:
+        train_data=rules.prepare.output.train,
+        validation_data=rules.prepare.output.validation,
+    output:
+        model=f"{RUN}/model.safetensors",
+        history=f"{RUN}/history.csv",
+        metrics=f"{RUN}/metrics.json",
+        predictions=f"{RUN}/validation_predictions.csv",
+    log:
+        f"logs/train/{RUNS.wildcard_pattern}/{{trainer}}.log",
+    benchmark:
+        f"results/benchmarks/train/{RUNS.wildcard_pattern}/{{trainer}}.tsv"
+    # Trainings first: the short jobs that wait for nothing then fill the cores while the last ones end.
+    priority: 10
+    threads: config["training"]["threads"]
+    resources:
+        mem_mb=2000,
+        runtime=120,
+    params:
+        epochs=config["training"]["epochs"],
+        batch_size=config["training"]["batch_size"],
+        hidden=config["model"]["hidden"],
+        activation=config["model"]["activation"],
+        dtype=config["dtype"],
+        device=config["device"],
+        check_every=config["gradients"]["check_every"],
+        checkpoint_every=config["training"]["checkpoint_every"],
+        code=fingerprint("train"),
+    message:
+        "{wildcards.trainer}: lr {wildcards.lr}, weight decay {wildcards.weight_decay}, "
+        "momentum {wildcards.momentum}, seed {wildcards.seed}"
+    shell:
+        "python -m handgrad.stages.train "
+        "--train-data {input.train_data:q} --validation-data {input.validation_data:q} "
+        "--trainer {wildcards.trainer} --lr {wildcards.lr} --weight-decay {wildcards.weight_decay} "
+        "--momentum {wildcards.momentum} --seed {wildcards.seed} --epochs {params.epochs} "
+        "--batch-size {params.batch_size} --hidden {params.hidden} --activation {params.activation} "
+        "--dtype {params.dtype} --device {params.device} --threads {threads} "
+        "--gradient-check-every {params.check_every} --checkpoint-every {params.checkpoint_every} "
+        "--output-model {output.model:q} --output-history {output.history:q} "
+        "--output-metrics {output.metrics:q} --output-predictions {output.predictions:q} 2> {log:q}"
