@@ -97,8 +97,8 @@ def test_number_that_yaml_reads_as_text_is_refused_with_how_to_write_it():
 def test_every_problem_is_named():
     message = complaint({"hyperparameters": [], "seed": -1, "data": {"classes": ["airplane", "brid"]}})
     assert message.splitlines() == [
-        "config: data.classes[1] is 'brid'; expected one of airplane, automobile, bird, cat, deer, dog, frog, "
-        "horse, ship, truck (did you mean bird?)",
+        "config: data.classes[1] is 'brid'; expected one of airplane, automobile, bird, cat, deer, dog, "
+        "frog, horse, ship, truck (did you mean bird?)",
         "config: seed is -1; expected a whole number, at least 0, at most 9223372036854775807",
     ]
 
@@ -106,8 +106,8 @@ def test_every_problem_is_named():
 def test_combination_in_list_and_grid_is_refused():
     grid = {"lr": [0.01], "weight_decay": [0], "momentum": [0.9]}
     assert complaint({"hyperparameters": [RUN], "grid": grid}) == (
-        "config: hyperparameters and grid have the combination lr 0.01, weight_decay 0.0, momentum 0.9 twice; "
-        "expected each once"
+        "config: hyperparameters and grid have the combination lr 0.01, weight_decay 0.0, momentum 0.9 "
+        "twice; expected each once"
     )
 
 
@@ -141,9 +141,7 @@ def test_any_config_is_either_completed_or_refused_with_one_config_error(config)
     try:
         completed = validated(config, SCHEMA)
     except ConfigError as error:
-        assert all(
-            line.startswith("config: ") for line in str(error).splitlines() if line.startswith("config")
-        )
+        assert str(error).startswith("config: ")
         return
     assert all(math.isfinite(run["lr"]) for run in combinations(completed))
     assert validated(completed, SCHEMA) == completed

@@ -15,7 +15,7 @@ PRINT = (
 
 @pytest.fixture
 def package(tmp_path):
-    """A small package named handgrad: stage `one` imports `sums` through `means`, stage `two` imports json only."""
+    """A small package named handgrad: stage `one` imports `sums` through `means`, stage `two` only json."""
     files = {
         "__init__.py": "",
         "stages/__init__.py": "",
@@ -42,7 +42,7 @@ def fingerprints(folder):
 def test_comments_docstrings_and_layout_change_nothing(package):
     before = fingerprints(package)
     (package / "handgrad/sums.py").write_text(
-        '"""Sums."""\n\n\ndef total(x):  # of a list\n    """The sum of x."""\n    return (\n        sum(x)\n    )\n'
+        '"""Sums."""\n\n\ndef total(x):  # of a list\n    """The sum."""\n    return (\n        sum(x)\n    )\n'
     )
     assert fingerprints(package) == before
 
