@@ -42,7 +42,7 @@ def fingerprints(folder):
 def test_comments_docstrings_and_layout_change_nothing(package):
     before = fingerprints(package)
     (package / "handgrad/sums.py").write_text(
-        '"""Sums."""\n\n\ndef total(x):  # of a list\n    """The sum."""\n    return (\n        sum(x)\n    )\n'
+        '"""Sums."""\n\n\ndef total(x):  # list\n    """The sum."""\n    return (\n        sum(x)\n    )\n'
     )
     assert fingerprints(package) == before
 
