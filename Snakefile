@@ -8,6 +8,10 @@ min_version("9.19")
 configfile: "config.yaml"
 
 
+# The steps run in the README's environment (constraints.txt); this names the base for an image made of it.
+container: "docker://python:3.11"
+
+
 include: "workflow/rules/common.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/gradients.smk"

@@ -1,0 +1,44 @@
+"""What the graph of files itself proves."""
+
+import csv
+import io
+
+from projects import run, snakemake
+
+
+def inputs_of(project):
+    """For each output file, the input files of its job, from Snakemake's own summary."""
+    output = run(project, "--detailed-summary", "--quiet")
+    table = output[output.index("output_file") :]
+    rows = csv.DictReader(io.StringIO(table), delimiter="\t")
+    return {row["output_file"]: set(row["input-file(s)"].split(",")) - {"-"} for row in rows}
+
+
+def ancestors(file, inputs):
+    found = set()
+    waiting = [file]
+    while waiting:
+        new = inputs.get(waiting.pop(), set()) - found
+        found |= new
+        waiting += new
+    return found
+
+
+def test_selection_has_the_validation_images_but_never_the_test_images_among_its_ancestors(project):
+    found = ancestors("results/selection.json", inputs_of(project))
+    assert "results/data/validation.safetensors" in found
+    assert "results/data/test.safetensors" not in found
+
+
+def test_only_the_evaluation_and_the_figures_take_the_test_images(project):
+    inputs = inputs_of(project)
+    takers = {
+        file.split("/")[1] for file, files in inputs.items() if "results/data/test.safetensors" in files
+    }
+    assert takers == {"evaluation", "figures"}
+
+
+def test_the_workflow_passes_snakemake_lint(project):
+    result = snakemake(project, "--lint")
+    assert result.returncode == 0, result.stdout
+    assert "Congratulations" in result.stdout

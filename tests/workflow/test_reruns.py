@@ -1,0 +1,86 @@
+"""What a change reruns: the stages that it touches, and nothing else."""
+
+from projects import planned, read_config, write_config
+
+AFTER_TRAINING = {
+    "compare": 1,
+    "select": 1,
+    "evaluate": 1,
+    "figures": 1,
+    "facts": 1,
+    "report": 1,
+    "render": 2,
+    "run_times": 1,
+}
+
+
+def edit(path, old, new):
+    text = path.read_text()
+    assert text.count(old) >= 1
+    path.write_text(text.replace(old, new, 1))
+
+
+def test_second_run_does_nothing(project):
+    assert planned(project) == {}
+
+
+def test_new_combination_runs_only_its_trainings_and_what_follows(project):
+    config = read_config(project)
+    config["hyperparameters"].append({"lr": 0.1, "weight_decay": 0.0, "momentum": 0.0})
+    write_config(project, config)
+    assert planned(project) == AFTER_TRAINING | {"train": 3}
+
+
+def test_reordered_combinations_train_nothing(project):
+    config = read_config(project)
+    config["hyperparameters"].reverse()
+    write_config(project, config)
+    assert "train" not in planned(project)
+
+
+def test_template_edit_reruns_only_the_report(project):
+    answer = project / "report/answers/d.md.j2"
+    answer.write_text(answer.read_text() + "\nOne more sentence.\n")
+    assert planned(project) == {"report": 1, "render": 2, "run_times": 1}
+
+
+def test_style_edit_typesets_only_the_format_that_uses_it(project):
+    for style in (project / "report/style/html").glob("*.css"):
+        style.write_text(style.read_text() + "\n/* edited */\n")
+    assert planned(project) == {"render": 1, "run_times": 1}
+
+
+def test_comment_and_docstring_edits_in_the_sources_rerun_nothing(project):
+    for path in (project / "src/handgrad").rglob("*.py"):
+        path.write_text(path.read_text() + "\n# A comment.\n")
+    edit(project / "src/handgrad/sgd.py", '"""', '"""Edited: ')
+    assert planned(project) == {}
+
+
+def test_change_of_the_update_rule_reruns_the_trainings_and_what_follows(project):
+    with (project / "src/handgrad/sgd.py").open("a") as file:
+        file.write("\nCHANGED = True\n")
+    assert planned(project) == AFTER_TRAINING | {"train": 6}
+
+
+def test_change_of_the_figures_redraws_them_and_typesets_the_report(project):
+    with (project / "src/handgrad/stages/figures.py").open("a") as file:
+        file.write("\nCHANGED = True\n")
+    assert planned(project) == {"figures": 1, "facts": 1, "report": 1, "render": 2, "run_times": 1}
+
+
+def test_other_seed_of_the_split_runs_everything_but_the_download(project):
+    config = read_config(project)
+    config["seed"] = 1
+    write_config(project, config)
+    jobs = planned(project)
+    assert jobs["prepare"] == 1
+    assert jobs["train"] == 6
+    assert jobs["check_gradients"] == 1
+
+
+def test_fewer_formats_run_nothing_but_what_states_them(project):
+    config = read_config(project)
+    config["report"]["formats"] = ["md"]
+    write_config(project, config)
+    assert planned(project) == {"facts": 1, "report": 1, "run_times": 1}
