@@ -1,8 +1,14 @@
-localrules:
-    fetch,
+def own_archive(wildcards):
+    """The archive that data.archive names, as an input, so that a change of it is seen; one that lacks is
+    left to the stage, whose message says more than Snakemake's.
+    """
+    path = Path(config["data"]["archive"] or "")
+    return [path.resolve()] if path.is_file() else []
 
 
 rule fetch:
+    input:
+        own_archive,
     output:
         archive="results/data/cifar-10-python.tar.gz",
         source="results/data/source.json",
@@ -10,13 +16,18 @@ rule fetch:
         "logs/fetch.log",
     benchmark:
         "results/benchmarks/fetch.tsv"
+    localrule: True
     threads: 1
     resources:
         mem_mb=1000,
         runtime=180,
     params:
         source=config["data"]["source"],
-        archive=config["data"]["archive"] or "",
+        archive=(
+            ["--archive", config["data"]["archive"]]
+            if config["data"]["archive"]
+            else []
+        ),
         classes=config["data"]["classes"],
         mirrors=config["data"]["mirrors"],
         md5=config["data"]["md5"],
@@ -26,7 +37,7 @@ rule fetch:
         "Fetching CIFAR-10 (source: {params.source})"
     # The progress and a fall-back to the stand-in must be seen on the console, not in the log alone.
     shell:
-        "python -m handgrad.stages.fetch --source {params.source} --archive {params.archive:q} "
+        "python -m handgrad.stages.fetch --source {params.source} {params.archive:q} "
         "--classes {params.classes} --mirrors {params.mirrors:q} --md5 {params.md5} --seed {params.seed} "
         "--output-archive {output.archive:q} --output-source {output.source:q} 2>&1 | tee {log:q} >&2"
 

@@ -1,8 +1,3 @@
-localrules:
-    compare,
-    select,
-
-
 rule compare:
     input:
         runs=runs("history.csv"),
@@ -13,6 +8,7 @@ rule compare:
         "logs/compare.log",
     benchmark:
         "results/benchmarks/compare.tsv"
+    localrule: True
     threads: 1
     resources:
         mem_mb=1000,
@@ -51,6 +47,7 @@ rule select:
         "logs/select.log",
     benchmark:
         "results/benchmarks/select.tsv"
+    localrule: True
     threads: 1
     resources:
         mem_mb=1000,

@@ -25,13 +25,6 @@ STAGES = [
 ]
 
 
-localrules:
-    facts,
-    report,
-    render,
-    run_times,
-
-
 rule figures:
     input:
         source=rules.fetch.output.source,
@@ -97,6 +90,7 @@ rule facts:
         "logs/facts.log",
     benchmark:
         "results/benchmarks/facts.tsv"
+    localrule: True
     threads: 1
     resources:
         mem_mb=1000,
@@ -127,6 +121,7 @@ rule report:
         "logs/report.log",
     benchmark:
         "results/benchmarks/report.tsv"
+    localrule: True
     threads: 1
     resources:
         mem_mb=500,
@@ -155,6 +150,7 @@ rule render:
         "results/benchmarks/render_{format}.tsv"
     wildcard_constraints:
         format="html|pdf",
+    localrule: True
     threads: 1
     resources:
         mem_mb=1000,
@@ -180,6 +176,7 @@ rule run_times:
         "results/run_times.csv",
     log:
         "logs/run_times.log",
+    localrule: True
     threads: 1
     resources:
         mem_mb=500,
