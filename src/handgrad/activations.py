@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 LEAKY_SLOPE = 0.01
+SOFTPLUS_THRESHOLD = 40.0
 
 
 def tanh(z: Tensor) -> Tensor:
@@ -54,8 +55,8 @@ def identity_derivative(z: Tensor) -> Tensor:
 
 
 def softplus(z: Tensor) -> Tensor:
-    """log(1 + exp(z)), exact at every z: torch's softplus returns z itself above 20."""
-    return torch.logaddexp(z, z.new_zeros(()))
+    """log(1 + exp(z)); above the threshold that is z, to the last bit of float64."""
+    return functional.softplus(z, threshold=SOFTPLUS_THRESHOLD)
 
 
 def softplus_derivative(z: Tensor) -> Tensor:
@@ -64,17 +65,12 @@ def softplus_derivative(z: Tensor) -> Tensor:
 
 def gelu(z: Tensor) -> Tensor:
     """z Phi(z), Phi the standard normal distribution function (Hendrycks and Gimpel, arXiv:1606.08415)."""
-    return z * _normal_distribution(z)
+    return functional.gelu(z)
 
 
 def gelu_derivative(z: Tensor) -> Tensor:
     """Phi(z) + z phi(z), phi the standard normal density."""
-    return _normal_distribution(z) + z * torch.exp(-(z**2) / 2) / math.sqrt(2 * math.pi)
-
-
-def _normal_distribution(z: Tensor) -> Tensor:
-    """erfc, unlike 1 + erf, loses no digits at large negative z."""
-    return torch.erfc(-z / math.sqrt(2)) / 2
+    return torch.special.ndtr(z) + z * torch.exp(-(z**2) / 2) / math.sqrt(2 * math.pi)
 
 
 class Activation(NamedTuple):

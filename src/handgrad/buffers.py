@@ -1,0 +1,209 @@
+"""Forward pass and backpropagation in memory that is taken once: the variant for training loops."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from handgrad import activations
+from handgrad.activations import LEAKY_SLOPE, SOFTPLUS_THRESHOLD
+from handgrad.backprop import LOSSES
+from handgrad.networks import MyNet
+
+kernels = torch.ops.aten
+
+
+class InPlace(NamedTuple):
+    """An activation in one pass over given memory, by PyTorch's element-wise kernels: autograd's bits."""
+
+    write_a: Callable[[Tensor, Tensor], Tensor]  # of z and a: writes f(z) to a
+    multiply: Callable[[Tensor, Tensor, Tensor], Tensor]  # of dL_da, z and a: multiplies dL_da by f'(z)
+    needs_z: bool = False  # else a may take the place of z
+
+
+IN_PLACE: dict[Callable[[Tensor], Tensor], InPlace] = {
+    activations.tanh: InPlace(
+        lambda z, a: torch.tanh(z, out=a),
+        lambda dL_da, z, a: kernels.tanh_backward.grad_input(dL_da, a, grad_input=dL_da),
+    ),
+    activations.relu: InPlace(
+        lambda z, a: torch.clamp_min(z, 0, out=a),
+        lambda dL_da, z, a: kernels.threshold_backward.grad_input(dL_da, a, 0, grad_input=dL_da),
+    ),
+    activations.leaky_relu: InPlace(
+        lambda z, a: kernels.leaky_relu.out(z, LEAKY_SLOPE, out=a),
+        lambda dL_da, z, a: kernels.leaky_relu_backward.grad_input(
+            dL_da, a, LEAKY_SLOPE, self_is_result=True, grad_input=dL_da
+        ),
+    ),
+    activations.sigmoid: InPlace(
+        lambda z, a: torch.sigmoid(z, out=a),
+        lambda dL_da, z, a: kernels.sigmoid_backward.grad_input(dL_da, a, grad_input=dL_da),
+    ),
+    activations.identity: InPlace(lambda z, a: a, lambda dL_da, z, a: dL_da),
+    activations.softplus: InPlace(
+        lambda z, a: kernels.softplus.out(z, 1, SOFTPLUS_THRESHOLD, out=a),
+        lambda dL_da, z, a: kernels.softplus_backward.grad_input(
+            dL_da, z, 1, SOFTPLUS_THRESHOLD, grad_input=dL_da
+        ),
+        needs_z=True,
+    ),
+    activations.gelu: InPlace(
+        lambda z, a: kernels.gelu.out(z, out=a),
+        lambda dL_da, z, a: kernels.gelu_backward.grad_input(dL_da, z, grad_input=dL_da),
+        needs_z=True,
+    ),
+}
+
+
+@dataclass(slots=True)
+class _Layer:
+    """A layer's parameters and gradients, and its values for batches of one size."""
+
+    weight: Tensor
+    bias: Tensor
+    activation: InPlace
+    dL_dw: Tensor
+    dL_db: Tensor
+    z: Tensor
+    a: Tensor
+    dL_dz: Tensor  # until `backward` multiplies it by f'(z), dL_da
+    below: Tensor = field(init=False)
+    weight_T: Tensor = field(init=False)
+    dL_dz_T: Tensor = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.weight_T, self.dL_dz_T = self.weight.T, self.dL_dz.T
+
+    def forward(self, below: Tensor) -> Tensor:
+        """a, from the a of the layer below."""
+        self.below = below
+        torch.addmm(self.bias, below, self.weight_T, out=self.z)
+        self.activation.write_a(self.z, self.a)
+        return self.a
+
+    def backward(self) -> None:
+        """dL_dz, dL_dw and dL_db, from the dL_da that lies in dL_dz."""
+        self.activation.multiply(self.dL_dz, self.z, self.a)
+        torch.mm(self.dL_dz_T, self.below, out=self.dL_dw)
+        torch.sum(self.dL_dz, 0, out=self.dL_db)
+
+
+class Buffers:
+    """The memory of a model's forward and backward pass for batches of up to `batch_size` samples.
+
+    The algorithm is that of `backpropagation`; only where the results lie differs: each operation writes into
+    memory of its own or over its operand, so that a step takes no new pages. On the CPU the outputs, the loss
+    and the gradients are autograd's to the bit.
+
+    The parameters are read where they lie: an update must write into them, as `parameter.add_(...)` does, and
+    after `model.to(...)` new buffers are needed.
+
+    Attributes:
+        gradients: dL_dw[1], dL_db[1], dL_dw[2], ...: in the order, the shapes and the memory layout of
+            model.parameters(). Every backward overwrites them.
+    """
+
+    def __init__(self, model: MyNet, batch_size: int) -> None:
+        self._parameters = [parameter.detach() for parameter in model.parameters()]
+        self._activations = [IN_PLACE[f] for f in model.f.values()]
+        self.gradients = [torch.empty_like(parameter) for parameter in self._parameters]
+        new = self._parameters[0].new_empty
+        widths = model.n_l[1:]
+        self._z = [new(batch_size, width) for width in widths]
+        self._a = [
+            torch.empty_like(z) if activation.needs_z else z
+            for z, activation in zip(self._z, self._activations, strict=True)
+        ]
+        self._dL_dz = [new(batch_size, width) for width in widths]
+        self._log_probabilities = new(batch_size, widths[-1])
+        self._dL_dlog_probabilities = new(batch_size, widths[-1])
+        self._layers: list[_Layer] = []
+        self._by_samples: dict[int, list[_Layer]] = {}
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """The outputs, [batch, n_L], for inputs [batch, ...]; the next forward overwrites them.
+
+        Raises:
+            ValueError: if there are more samples than `batch_size`.
+        """
+        samples = len(inputs)
+        if samples not in self._by_samples:
+            self._by_samples[samples] = self._layers_for(samples)
+        self._layers = self._by_samples[samples]
+        a = inputs.flatten(1)
+        for layer in self._layers:
+            a = layer.forward(a)
+        return a
+
+    def backward(self, y_true: Tensor, loss: str = "cross_entropy") -> Tensor:
+        """Fill `gradients` for the last forward pass; return its loss, a scalar.
+
+        `y_true` and `loss` are those of `backpropagation`.
+
+        Raises:
+            ValueError: if nothing has run forward, the loss is unknown, or `y_true` does not fit.
+        """
+        if not self._layers:
+            raise ValueError("no forward pass has been run; expected one before backward")
+        value = self._loss(y_true, loss)
+        for layer, below in zip(self._layers[:0:-1], self._layers[-2::-1], strict=True):
+            layer.backward()
+            torch.mm(layer.dL_dz, layer.weight, out=below.dL_dz)
+        self._layers[0].backward()
+        return value
+
+    def _loss(self, y_true: Tensor, loss: str) -> Tensor:
+        """The value of the loss; its gradient with respect to the outputs goes into the last dL_dz."""
+        y_pred, dL_dy = self._layers[-1].a, self._layers[-1].dL_dz
+        if loss == "cross_entropy":
+            return self._cross_entropy(y_true, y_pred, dL_dy)
+        if loss not in LOSSES:
+            raise ValueError(f"no loss is named {loss!r}; expected one of {', '.join(LOSSES)}")
+        if y_true.shape != y_pred.shape:
+            raise ValueError(f"y_true has the shape {[*y_true.shape]}; expected {[*y_pred.shape]}")
+        torch.sub(y_pred, y_true, out=dL_dy)
+        squares = dL_dy**2
+        if loss == "mse":
+            dL_dy.mul_(2 / y_pred.numel())
+            return squares.mean()
+        dL_dy.mul_(2)
+        return squares.sum()
+
+    def _cross_entropy(self, y_true: Tensor, y_pred: Tensor, dL_dy: Tensor) -> Tensor:
+        samples, classes = y_pred.shape
+        log_probabilities = torch.log_softmax(y_pred, 1, out=self._log_probabilities[:samples])
+        gradient = self._dL_dlog_probabilities[:samples].zero_()
+        try:
+            gradient.scatter_(1, y_true.unsqueeze(1), -1 / samples)
+            value = functional.nll_loss(log_probabilities, y_true)
+        except (IndexError, RuntimeError, ValueError) as error:
+            raise ValueError(
+                f"y_true: {error}; expected {samples} class indices from 0 to {classes - 1}, torch.int64"
+            ) from error
+        torch._log_softmax_backward_data(gradient, log_probabilities, 1, y_pred.dtype, out=dL_dy)
+        return value
+
+    def _layers_for(self, samples: int) -> list[_Layer]:
+        """The layers, with views of the first `samples` rows of the memory."""
+        if samples > len(self._z[0]):
+            raise ValueError(
+                f"{samples} samples; expected at most {len(self._z[0])}, the buffers' batch size"
+            )
+        return [
+            _Layer(weight, bias, activation, dL_dw, dL_db, z[:samples], a[:samples], dL_dz[:samples])
+            for weight, bias, activation, dL_dw, dL_db, z, a, dL_dz in zip(
+                self._parameters[::2],
+                self._parameters[1::2],
+                self._activations,
+                self.gradients[::2],
+                self.gradients[1::2],
+                self._z,
+                self._a,
+                self._dL_dz,
+                strict=True,
+            )
+        ]
