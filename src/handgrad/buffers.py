@@ -10,10 +10,10 @@ from torch.nn import functional
 
 from handgrad import activations
 from handgrad.activations import LEAKY_SLOPE, SOFTPLUS_THRESHOLD
-from handgrad.backprop import LOSSES
 from handgrad.networks import MyNet
 
 kernels = torch.ops.aten
+NO_CLASS = -(2**63)  # nll_loss leaves out the samples of one class: by default -100
 
 
 class InPlace(NamedTuple):
@@ -92,6 +92,64 @@ class _Layer:
         torch.sum(self.dL_dz, 0, out=self.dL_db)
 
 
+class _Batch:
+    """The layers' and the loss's memory for batches of one size: views of the memory of the largest."""
+
+    def __init__(self, layers: list[_Layer], log_probabilities: Tensor) -> None:
+        samples = len(log_probabilities)
+        self.layers = layers
+        self.downwards = list(zip(layers[:0:-1], layers[-2::-1], strict=True))
+        self.y_pred, self.dL_dy = layers[-1].a, layers[-1].dL_dz
+        self.log_probabilities = log_probabilities
+        self.dL_dlog_probabilities = torch.empty_like(log_probabilities)
+        self.minus_share = log_probabilities.new_full((samples, 1), -1 / samples)
+
+
+class Loss(NamedTuple):
+    """The value of a loss, then its gradient with respect to the outputs, written to the last dL_dz."""
+
+    value: Callable[[_Batch, Tensor], Tensor]
+    write_gradient: Callable[[_Batch, Tensor], object]
+
+
+def _cross_entropy(batch: _Batch, y_true: Tensor) -> Tensor:
+    samples, classes = batch.y_pred.shape
+    torch.log_softmax(batch.y_pred, 1, out=batch.log_probabilities)
+    try:
+        if y_true.dtype != torch.int64:
+            raise ValueError(f"of type {y_true.dtype}")
+        return functional.nll_loss(batch.log_probabilities, y_true, ignore_index=NO_CLASS)
+    except (IndexError, RuntimeError, ValueError) as error:
+        raise ValueError(
+            f"y_true: {error}; expected {samples} class indices from 0 to {classes - 1}, torch.int64"
+        ) from error
+
+
+def _write_cross_entropy_gradient(batch: _Batch, y_true: Tensor) -> None:
+    gradient = batch.dL_dlog_probabilities
+    gradient.zero_().scatter_(1, y_true.unsqueeze(1), batch.minus_share)
+    torch._log_softmax_backward_data(gradient, batch.log_probabilities, 1, gradient.dtype, out=batch.dL_dy)
+
+
+def _squares(batch: _Batch, y_true: Tensor) -> Tensor:
+    if y_true.shape != batch.y_pred.shape:
+        raise ValueError(f"y_true has the shape {[*y_true.shape]}; expected {[*batch.y_pred.shape]}")
+    return torch.sub(batch.y_pred, y_true, out=batch.dL_dy) ** 2
+
+
+LOSSES = {
+    "squared_error": Loss(
+        lambda batch, y_true: _squares(batch, y_true).sum(),
+        lambda batch, y_true: batch.dL_dy.mul_(2),
+    ),
+    "mse": Loss(
+        lambda batch, y_true: _squares(batch, y_true).mean(),
+        lambda batch, y_true: batch.dL_dy.mul_(2 / batch.dL_dy.numel()),
+    ),
+    "cross_entropy": Loss(_cross_entropy, _write_cross_entropy_gradient),
+}
+
+
 class Buffers:
     """The memory of a model's forward and backward pass for batches of up to `batch_size` samples.
 
@@ -120,9 +178,8 @@ class Buffers:
         ]
         self._dL_dz = [new(batch_size, width) for width in widths]
         self._log_probabilities = new(batch_size, widths[-1])
-        self._dL_dlog_probabilities = new(batch_size, widths[-1])
-        self._layers: list[_Layer] = []
-        self._by_samples: dict[int, list[_Layer]] = {}
+        self._batches: dict[int, _Batch] = {}
+        self._batch: _Batch | None = None
 
     def forward(self, inputs: Tensor) -> Tensor:
         """The outputs, [batch, n_L], for inputs [batch, ...]; the next forward overwrites them.
@@ -131,11 +188,11 @@ class Buffers:
             ValueError: if there are more samples than `batch_size`.
         """
         samples = len(inputs)
-        if samples not in self._by_samples:
-            self._by_samples[samples] = self._layers_for(samples)
-        self._layers = self._by_samples[samples]
+        if samples not in self._batches:
+            self._batches[samples] = self._views(samples)
+        self._batch = self._batches[samples]
         a = inputs.flatten(1)
-        for layer in self._layers:
+        for layer in self._batch.layers:
             a = layer.forward(a)
         return a
 
@@ -147,53 +204,36 @@ class Buffers:
         Raises:
             ValueError: if nothing has run forward, the loss is unknown, or `y_true` does not fit.
         """
-        if not self._layers:
-            raise ValueError("no forward pass has been run; expected one before backward")
-        value = self._loss(y_true, loss)
-        for layer, below in zip(self._layers[:0:-1], self._layers[-2::-1], strict=True):
-            layer.backward()
-            torch.mm(layer.dL_dz, layer.weight, out=below.dL_dz)
-        self._layers[0].backward()
+        value = self.evaluate(y_true, loss)
+        self.propagate(y_true, loss)
         return value
 
-    def _loss(self, y_true: Tensor, loss: str) -> Tensor:
-        """The value of the loss; its gradient with respect to the outputs goes into the last dL_dz."""
-        y_pred, dL_dy = self._layers[-1].a, self._layers[-1].dL_dz
-        if loss == "cross_entropy":
-            return self._cross_entropy(y_true, y_pred, dL_dy)
+    def evaluate(self, y_true: Tensor, loss: str) -> Tensor:
+        """The first half of `backward`: the loss."""
         if loss not in LOSSES:
             raise ValueError(f"no loss is named {loss!r}; expected one of {', '.join(LOSSES)}")
-        if y_true.shape != y_pred.shape:
-            raise ValueError(f"y_true has the shape {[*y_true.shape]}; expected {[*y_pred.shape]}")
-        torch.sub(y_pred, y_true, out=dL_dy)
-        squares = dL_dy**2
-        if loss == "mse":
-            dL_dy.mul_(2 / y_pred.numel())
-            return squares.mean()
-        dL_dy.mul_(2)
-        return squares.sum()
+        return LOSSES[loss].value(self._last_batch(), y_true)
 
-    def _cross_entropy(self, y_true: Tensor, y_pred: Tensor, dL_dy: Tensor) -> Tensor:
-        samples, classes = y_pred.shape
-        log_probabilities = torch.log_softmax(y_pred, 1, out=self._log_probabilities[:samples])
-        gradient = self._dL_dlog_probabilities[:samples].zero_()
-        try:
-            gradient.scatter_(1, y_true.unsqueeze(1), -1 / samples)
-            value = functional.nll_loss(log_probabilities, y_true)
-        except (IndexError, RuntimeError, ValueError) as error:
-            raise ValueError(
-                f"y_true: {error}; expected {samples} class indices from 0 to {classes - 1}, torch.int64"
-            ) from error
-        torch._log_softmax_backward_data(gradient, log_probabilities, 1, y_pred.dtype, out=dL_dy)
-        return value
+    def propagate(self, y_true: Tensor, loss: str) -> None:
+        """The second half of `backward`: the gradients of the loss that `evaluate` has just given."""
+        batch = self._last_batch()
+        LOSSES[loss].write_gradient(batch, y_true)
+        for layer, below in batch.downwards:
+            layer.backward()
+            torch.mm(layer.dL_dz, layer.weight, out=below.dL_dz)
+        batch.layers[0].backward()
 
-    def _layers_for(self, samples: int) -> list[_Layer]:
-        """The layers, with views of the first `samples` rows of the memory."""
+    def _last_batch(self) -> _Batch:
+        if self._batch is None:
+            raise ValueError("no forward pass has been run; expected one before the loss")
+        return self._batch
+
+    def _views(self, samples: int) -> _Batch:
         if samples > len(self._z[0]):
             raise ValueError(
                 f"{samples} samples; expected at most {len(self._z[0])}, the buffers' batch size"
             )
-        return [
+        layers = [
             _Layer(weight, bias, activation, dL_dw, dL_db, z[:samples], a[:samples], dL_dz[:samples])
             for weight, bias, activation, dL_dw, dL_db, z, a, dL_dz in zip(
                 self._parameters[::2],
@@ -207,3 +247,4 @@ class Buffers:
                 strict=True,
             )
         ]
+        return _Batch(layers, self._log_probabilities[:samples])
