@@ -1,0 +1,141 @@
+"""Check the gradients by hand against autograd and central differences, before anything is trained."""
+
+import argparse
+import logging
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from handgrad.activations import ACTIVATIONS
+from handgrad.backprop import LOSSES
+from handgrad.buffers import Buffers
+from handgrad.gradcheck import (
+    AUTOGRAD_TOLERANCE,
+    CENTRAL_TOLERANCE,
+    EPSILON,
+    check_against_autograd,
+    check_gradients,
+    gradients_by_hand,
+    sweep_epsilon,
+)
+from handgrad.networks import MyNet
+from handgrad.stages.plumbing import run_stage, write_json
+
+NETWORKS = ([2, 3, 2], [5, 4, 3], [576, 128, 32, 10], [8, 8, 8, 8, 8, 8, 8, 3])
+BATCH_SIZES = (1, 7, 32)
+# Of networks with more parameters than this, a sample is checked by central differences.
+ALL_PARAMETERS = 100
+SAMPLES_PER_LAYER = 4
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A network with random parameters and a random batch."""
+
+    network: list[int]
+    activation: str
+    loss: str
+    batch_size: int
+    dtype: torch.dtype = torch.float64
+
+    def draw(self) -> tuple[MyNet, Tensor, Tensor]:
+        """The model, inputs and y_true, by torch's global generator."""
+        inputs, outputs = self.network[0], self.network[-1]
+        activations = [self.activation] * (len(self.network) - 1)
+        if self.loss == "cross_entropy":
+            activations[-1] = "identity"
+            y_true = torch.randint(outputs, (self.batch_size,))
+        else:
+            y_true = torch.randn(self.batch_size, outputs, dtype=self.dtype)
+        model = MyNet(self.network, activations).to(self.dtype)
+        return model, torch.randn(self.batch_size, inputs, dtype=self.dtype), y_true
+
+    def described(self) -> dict[str, Any]:
+        return asdict(self) | {"dtype": str(self.dtype).removeprefix("torch.")}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seed", type=int, required=True, help="of parameters, batches and samples")
+    parser.add_argument("--output", type=Path, required=True, help="check.json")
+    arguments = parser.parse_args()
+
+    torch.set_num_threads(1)
+    torch.manual_seed(arguments.seed)
+    autograd = [check for case in autograd_cases() for check in against_autograd(case)]
+    logger.info("%d comparisons with autograd agree", len(autograd))
+    central = [against_central_differences(case, arguments.seed) for case in cases()]
+    logger.info("%d comparisons with central differences agree", len(central))
+    write_json(
+        arguments.output,
+        {
+            "passed": True,
+            "autograd": {"tolerance": AUTOGRAD_TOLERANCE, "checks": autograd},
+            "central_differences": {
+                "epsilon": EPSILON,
+                "tolerance": CENTRAL_TOLERANCE,
+                "checks": central,
+            },
+            "epsilon_sweep": epsilon_sweep(),
+        },
+    )
+
+
+def cases() -> Iterator[Case]:
+    for network, activation, loss, batch_size in product(NETWORKS, ACTIVATIONS, LOSSES, BATCH_SIZES):
+        yield Case(network, activation, loss, batch_size)
+
+
+def autograd_cases() -> Iterator[Case]:
+    """In float32 the case that agrees to the bit: 1e-12 is below its rounding unit."""
+    yield from cases()
+    for network, batch_size in product(NETWORKS, BATCH_SIZES):
+        yield Case(network, "relu", "cross_entropy", batch_size, torch.float32)
+
+
+def against_autograd(case: Case) -> Iterator[dict[str, Any]]:
+    """The plain function and the buffers that the trainer uses."""
+    model, inputs, y_true = case.draw()
+    buffers = Buffers(model, case.batch_size)
+    buffers.forward(inputs)
+    buffers.backward(y_true, case.loss)
+    gradients = {
+        "backpropagation": gradients_by_hand(model, inputs, y_true, case.loss),
+        "buffers": buffers.gradients,
+    }
+    for implementation, by_hand in gradients.items():
+        check = check_against_autograd(model, inputs, y_true, case.loss, by_hand)
+        yield {"implementation": implementation} | case.described() | asdict(check)
+
+
+def against_central_differences(case: Case, seed: int) -> dict[str, Any]:
+    model, inputs, y_true = case.draw()
+    n_parameters = sum(parameter.numel() for parameter in model.parameters())
+    samples = None if n_parameters <= ALL_PARAMETERS else SAMPLES_PER_LAYER
+    check = check_gradients(model, inputs, y_true, case.loss, n_samples_per_layer=samples, seed=seed)
+    return case.described() | asdict(check)
+
+
+def epsilon_sweep() -> dict[str, Any]:
+    case = Case([5, 4, 3], "tanh", "squared_error", 7)
+    sweep = sweep_epsilon(*case.draw(), case.loss)
+    points = zip(sweep.epsilons, sweep.forward_errors, sweep.central_errors, strict=True)
+    return case.described() | {
+        "points": [
+            {"epsilon": epsilon, "forward": forward, "central": central}
+            for epsilon, forward, central in points
+        ],
+        "forward": asdict(sweep.forward),
+        "central": asdict(sweep.central),
+    }
+
+
+if __name__ == "__main__":
+    run_stage(main)
