@@ -1,0 +1,144 @@
+"""Selection of the best combination of hyperparameters, by figures on the validation images only."""
+
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handgrad.errors import HandgradError
+
+
+class Combination(NamedTuple):
+    """The hyperparameters of a run."""
+
+    lr: float
+    weight_decay: float
+    momentum: float
+
+
+@dataclass(frozen=True)
+class Run:
+    """What selection sees of one training: figures of its last epoch, None where not finite.
+
+    `correct` tells, [validation images], which images were classified correctly; `predicted_classes` is the
+    number of different classes that were predicted.
+    """
+
+    combination: Combination
+    seed: int
+    folder: str
+    diverged: bool
+    training_loss: float | None
+    training_accuracy: float | None
+    validation_loss: float | None
+    correct: NDArray[np.bool_]
+    predicted_classes: int
+
+    @property
+    def validation_accuracy(self) -> float:
+        return int(self.correct.sum()) / len(self.correct)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A combination with its runs, one a seed; its figures are means over the seeds."""
+
+    combination: Combination
+    runs: Sequence[Run]
+
+    @property
+    def diverged(self) -> bool:
+        return any(run.diverged for run in self.runs)
+
+    @property
+    def correct(self) -> int:
+        """Correct predictions of all seeds: whole numbers, so that equal accuracies are seen as equal."""
+        return sum(int(run.correct.sum()) for run in self.runs)
+
+    @property
+    def correct_seeds(self) -> NDArray[np.int_]:
+        """With how many seeds each validation image was classified correctly, [validation images]."""
+        return np.sum([run.correct for run in self.runs], axis=0)
+
+    @property
+    def validation_accuracy(self) -> float:
+        return self.correct / sum(len(run.correct) for run in self.runs)
+
+    @property
+    def validation_accuracy_std(self) -> float | None:
+        """The sample standard deviation over the seeds; None for a single seed."""
+        if len(self.runs) == 1:
+            return None
+        return statistics.stdev(run.validation_accuracy for run in self.runs)
+
+    @property
+    def validation_loss(self) -> float | None:
+        return _mean(run.validation_loss for run in self.runs)
+
+    @property
+    def training_loss(self) -> float | None:
+        return _mean(run.training_loss for run in self.runs)
+
+    @property
+    def training_accuracy(self) -> float | None:
+        return _mean(run.training_accuracy for run in self.runs)
+
+    @property
+    def predicted_classes(self) -> int:
+        """The fewest different classes that the model of any seed predicts: 1 tells of a collapse."""
+        return min(run.predicted_classes for run in self.runs)
+
+    @property
+    def best_run(self) -> Run:
+        """The run of the seed with the best validation accuracy; ties by lower loss, then by order."""
+        return min(self.runs, key=_merit)
+
+
+def rank(runs: Iterable[Run]) -> list[Candidate]:
+    """The combinations, best first: by mean validation accuracy, then lower mean validation loss, then order.
+
+    A combination that diverged with any seed comes after all that did not.
+
+    Raises:
+        HandgradError: if every combination diverged.
+    """
+    by_combination: dict[Combination, list[Run]] = {}
+    for run in runs:
+        by_combination.setdefault(run.combination, []).append(run)
+    candidates = [Candidate(combination, group) for combination, group in by_combination.items()]
+    if all(candidate.diverged for candidate in candidates):
+        raise HandgradError(
+            f"hyperparameters: all {len(candidates)} combinations diverged, none can be selected; "
+            "add one with a lower lr"
+        )
+    # sorted() is stable: candidates that are equal in all respects stay in the order of the config.
+    return sorted(candidates, key=_merit)
+
+
+def decided_by(ranking: Sequence[Candidate]) -> str:
+    """What put the first of a ranking before the second."""
+    candidates = [candidate for candidate in ranking if not candidate.diverged]
+    if len(candidates) == 1:
+        return "only_candidate"
+    first, second = candidates[:2]
+    if first.correct != second.correct:
+        return "validation_accuracy"
+    if first.validation_loss != second.validation_loss:
+        return "validation_loss"
+    return "config_order"
+
+
+def _merit(figures: Run | Candidate) -> tuple[Any, ...]:
+    """A key that sorts the better before the worse."""
+    if figures.diverged:
+        return (1,)
+    return 0, -figures.validation_accuracy, figures.validation_loss
+
+
+def _mean(values: Iterable[float | None]) -> float | None:
+    """The mean, the same in any order (fmean rounds once, at the end); None if a value is."""
+    values = list(values)
+    return None if None in values else statistics.fmean(value for value in values if value is not None)

@@ -1,0 +1,168 @@
+"""Evaluate the selected model and the baselines on the test images, once."""
+
+import argparse
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
+from safetensors.torch import load_file as load_tensors
+from scipy.special import softmax
+
+from handgrad import evaluation
+from handgrad.baselines import LinearClassifier
+from handgrad.errors import HandgradError
+from handgrad.images import Split, read_split
+from handgrad.networks import MyMLP
+from handgrad.significance import paired_test, wilson_interval
+from handgrad.stages.plumbing import read_json, run_stage, write_json, write_text
+
+BATCH = 1000
+CONFIDENT_ERRORS = 12
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", type=Path, required=True)
+    parser.add_argument("--selection", type=Path, required=True)
+    parser.add_argument("--baseline-model", type=Path, required=True)
+    parser.add_argument("--baselines", type=Path, required=True)
+    parser.add_argument("--train-data", type=Path, required=True)
+    parser.add_argument("--validation-data", type=Path, required=True)
+    parser.add_argument("--test-data", type=Path, required=True)
+    parser.add_argument("--classes", nargs="+", required=True)
+    parser.add_argument("--hidden", type=int, nargs="+", required=True)
+    parser.add_argument("--activation", required=True)
+    parser.add_argument("--dtype", choices=["float64", "float32"], required=True)
+    parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--output-predictions", type=Path, required=True)
+    options = parser.parse_args()
+
+    torch.set_num_threads(1)
+    network = MyMLP(3072, options.hidden, len(options.classes), options.activation)
+    read_weights(network, options.model, getattr(torch, options.dtype))
+
+    training, validation = read_split(options.train_data), read_split(options.validation_data)
+    training_accuracy = evaluation.accuracy(training.labels, logits(network, training).argmax(axis=1))
+    validation_accuracy = evaluation.accuracy(validation.labels, logits(network, validation).argmax(axis=1))
+    recorded = read_json(options.selection)["selected"]["validation_accuracy"]
+    # On another device or in other batches the last bits of the logits differ, and with them the class of
+    # an image on the border; another model or other images differ by far more than one in a thousand.
+    if abs(validation_accuracy - recorded) > max(1 / len(validation), 0.001):
+        raise HandgradError(
+            f"{options.model}: validation accuracy {validation_accuracy}, but {options.selection} says "
+            f"{recorded}; the files are of different runs, delete both and run snakemake again"
+        )
+
+    test = read_split(options.test_data)
+    scores = logits(network, test)
+    table = predictions(scores, test, options.classes)
+    errors = evaluation.most_confident_errors(softmax(scores, axis=1), test.labels, CONFIDENT_ERRORS)
+
+    write_text(options.output_predictions, table.to_csv(index=False, lineterminator="\n"))
+    write_json(
+        options.output,
+        evaluation.evaluate(scores, test.labels, options.classes)
+        | against_baselines(
+            scores,
+            test,
+            LinearClassifier(**load_file(options.baseline_model)),
+            read_json(options.baselines),
+            options.classes,
+        )
+        | {
+            "most_confident_errors": table.iloc[errors, :4].to_dict("records"),
+            "training_accuracy": training_accuracy,
+            "training_accuracy_interval": wilson_interval(training_accuracy, len(training)),
+            "validation_accuracy": validation_accuracy,
+            "validation_accuracy_interval": wilson_interval(validation_accuracy, len(validation)),
+        },
+    )
+    logging.info("test accuracy %.4f", evaluation.accuracy(test.labels, scores.argmax(axis=1)))
+
+
+def read_weights(network: MyMLP, path: Path, dtype: torch.dtype) -> None:
+    """Give the network, in `dtype`, the weights of a model file.
+
+    Raises:
+        HandgradError: if the file is damaged or is of a network of another shape.
+    """
+    try:
+        network.to(dtype).load_state_dict(load_tensors(path))
+    except (SafetensorError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
+        raise HandgradError(
+            f"{path}: not a model of this model.hidden and data.classes ({reason}); run snakemake again"
+        ) from error
+
+
+@torch.no_grad()
+def logits(network: MyMLP, split: Split) -> NDArray[np.floating[Any]]:
+    """The network's logits for a split, [images, classes], in batches so that the memory stays bounded."""
+    dtype = next(network.parameters()).numpy().dtype
+    parts = [slice(start, start + BATCH) for start in range(0, len(split), BATCH)]
+    batches = (torch.from_numpy(split.normalised(dtype, part)) for part in parts)
+    return np.concatenate([network(batch).numpy() for batch in batches])
+
+
+def predictions(scores: NDArray[np.floating[Any]], test: Split, classes: list[str]) -> pd.DataFrame:
+    """One row an image: its index in the official test set, true and predicted class, probabilities."""
+    probabilities = softmax(scores.astype(np.float64), axis=1)
+    columns = {
+        "index": test.indices,
+        "label": np.take(classes, test.labels),
+        "predicted": np.take(classes, scores.argmax(axis=1)),
+        "confidence": probabilities.max(axis=1),
+    }
+    return pd.DataFrame(
+        columns | dict(zip((f"probability_{name}" for name in classes), probabilities.T, strict=True))
+    )
+
+
+def against_baselines(
+    scores: NDArray[np.floating[Any]],
+    test: Split,
+    linear: LinearClassifier,
+    baselines: dict[str, Any],
+    classes: list[str],
+) -> dict[str, Any]:
+    """The accuracies of the baselines on the test images, and the model compared with the best of them."""
+    linear_scores = linear.logits(test.normalised(np.float32))
+    linear_accuracy = evaluation.accuracy(test.labels, linear_scores.argmax(axis=1))
+    majority = baselines["majority"]["class"]
+    majority_accuracy = float(np.mean(test.labels == classes.index(majority)))
+    only_model, only_baseline, p_value = paired_test(
+        scores.argmax(axis=1) == test.labels, linear_scores.argmax(axis=1) == test.labels
+    )
+    return {
+        "baselines": {
+            "random": {"accuracy": baselines["random"]["accuracy"]},
+            "majority": {
+                "class": majority,
+                "accuracy": majority_accuracy,
+                "accuracy_interval": wilson_interval(majority_accuracy, len(test)),
+                "validation_accuracy": baselines["majority"]["validation_accuracy"],
+            },
+            "logistic_regression": {
+                "accuracy": linear_accuracy,
+                "accuracy_interval": wilson_interval(linear_accuracy, len(test)),
+                "loss": evaluation.cross_entropy(linear_scores, test.labels),
+                "validation_accuracy": baselines["logistic_regression"]["validation_accuracy"],
+            },
+        },
+        "mcnemar_baseline": {
+            "baseline": "logistic_regression",
+            "only_model_correct": only_model,
+            "only_baseline_correct": only_baseline,
+            "p_value": p_value,
+        },
+    }
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,136 @@
+"""Rank the combinations by their validation figures and copy the selected model."""
+
+import argparse
+import hashlib
+import logging
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from handgrad.errors import HandgradError
+from handgrad.selection import Candidate, Combination, Run, decided_by, rank
+from handgrad.significance import paired_test, wilson_interval
+from handgrad.stages.plumbing import read_json, replacing, run_stage, write_json, write_text
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--run-folders", type=Path, nargs="+", required=True, help="in the config's order")
+    parser.add_argument("--trainer", required=True, help="whose figures and model are taken")
+    parser.add_argument("--trainers", nargs="+", required=True, help="none may have diverged")
+    parser.add_argument("--comparison", type=Path, required=True, help="that the trainers agree")
+    parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--output-leaderboard", type=Path, required=True)
+    parser.add_argument("--output-model", type=Path, required=True)
+    options = parser.parse_args()
+
+    compared = read_json(options.comparison)
+    if compared["trainers"] != options.trainers or len(compared["runs"]) != len(options.run_folders):
+        raise HandgradError(f"{options.comparison}: does not compare these runs; run snakemake again")
+
+    runs = [read_run(folder, options.trainer, options.trainers) for folder in options.run_folders]
+    if len({len(run.correct) for run in runs}) > 1:
+        raise HandgradError("the runs were validated on different images; delete results/runs and run again")
+    ranking = rank(runs)
+    selected = ranking[0].best_run
+    model = (Path(selected.folder) / "model.safetensors").read_bytes()
+    rows = [row(position, candidate, ranking[0]) for position, candidate in enumerate(ranking, start=1)]
+
+    with replacing(options.output_model) as temporary:
+        temporary.write_bytes(model)
+    leaderboard = pd.DataFrame(rows)
+    interval = leaderboard.pop("validation_accuracy_interval")
+    leaderboard["validation_accuracy_low"], leaderboard["validation_accuracy_high"] = (
+        interval.str[0],
+        interval.str[1],
+    )
+    write_text(options.output_leaderboard, leaderboard.to_csv(index=False, lineterminator="\n"))
+    write_json(
+        options.output,
+        {
+            "metric": "validation_accuracy",
+            "validation_images": len(selected.correct),
+            "combinations": len(ranking),
+            "diverged": sum(candidate.diverged for candidate in ranking),
+            "trainer": options.trainer,
+            "seeds": [run.seed for run in ranking[0].runs],
+            "ranking": rows,
+            "selected": {
+                **selected.combination._asdict(),
+                "seed": selected.seed,
+                "trainer": options.trainer,
+                "run": selected.folder,
+                "model_sha256": hashlib.sha256(model).hexdigest(),
+                "validation_accuracy": selected.validation_accuracy,
+                "validation_loss": selected.validation_loss,
+                "training_accuracy": selected.training_accuracy,
+                "training_loss": selected.training_loss,
+                "decided_by": decided_by(ranking),
+            },
+            "runner_up": runner_up(ranking),
+        },
+    )
+    logging.info("selected %s: validation accuracy %.4f", selected.folder, selected.validation_accuracy)
+
+
+def read_run(folder: Path, trainer: str, trainers: list[str]) -> Run:
+    """The validation figures of the run of `trainer` in a folder that holds one run of each trainer."""
+    metrics = read_json(folder / trainer / "metrics.json")
+    predictions = pd.read_csv(folder / trainer / "validation_predictions.csv")
+    run = Run(
+        combination=Combination(metrics["lr"], metrics["weight_decay"], metrics["momentum"]),
+        seed=metrics["seed"],
+        folder=(folder / trainer).as_posix(),
+        diverged=any(read_json(folder / name / "metrics.json")["diverged"] for name in trainers),
+        training_loss=metrics["training_loss"],
+        training_accuracy=metrics["training_accuracy"],
+        validation_loss=metrics["validation_loss"],
+        correct=(predictions["label"] == predictions["predicted"]).to_numpy(),
+        predicted_classes=predictions["predicted"].nunique(),
+    )
+    if not run.diverged and abs(metrics["validation_accuracy"] - run.validation_accuracy) > 1e-9:
+        raise HandgradError(
+            f"{run.folder}: metrics.json says validation accuracy {metrics['validation_accuracy']}, "
+            f"validation_predictions.csv {run.validation_accuracy}; delete the folder and run snakemake again"
+        )
+    return run
+
+
+def row(position: int, candidate: Candidate, selected: Candidate) -> dict[str, Any]:
+    """The row of the leaderboard of the candidate at a position of the ranking."""
+    images = len(candidate.runs[0].correct)
+    return {
+        "rank": position,
+        **candidate.combination._asdict(),
+        "diverged": candidate.diverged,
+        "validation_accuracy": candidate.validation_accuracy,
+        "validation_accuracy_std": candidate.validation_accuracy_std,
+        "validation_accuracy_interval": wilson_interval(candidate.validation_accuracy, images),
+        "validation_loss": candidate.validation_loss,
+        "training_accuracy": candidate.training_accuracy,
+        "training_loss": candidate.training_loss,
+        "predicted_classes": candidate.predicted_classes,
+        "tied_accuracy_with_selected": candidate is not selected and candidate.correct == selected.correct,
+    }
+
+
+def runner_up(ranking: list[Candidate]) -> dict[str, Any] | None:
+    """The second of the ranking and how surely the first is better; None if there is none to select."""
+    if len(ranking) == 1 or ranking[1].diverged:
+        return None
+    first, second = ranking[:2]
+    only_first, only_second, p_value = paired_test(first.correct_seeds, second.correct_seeds)
+    return {
+        **second.combination._asdict(),
+        "validation_accuracy": second.validation_accuracy,
+        "mcnemar": {
+            "only_selected_correct": only_first,
+            "only_runner_up_correct": only_second,
+            "p_value": p_value,
+        },
+    }
+
+
+if __name__ == "__main__":
+    run_stage(main)
