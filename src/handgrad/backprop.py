@@ -92,7 +92,7 @@ def _checked(model: Network, y_true: Tensor, y_pred: Tensor, loss: str) -> tuple
     if loss not in LOSSES:
         raise ValueError(f"no loss is named {loss!r}; expected one of {', '.join(LOSSES)}")
     outputs, inputs = model.fc[str(model.L)].weight.shape[0], model.fc["1"].weight.shape[1]
-    if y_pred.shape[-1:] != (outputs,):
+    if y_pred.shape[-1:] != (outputs,) or y_pred.numel() == 0:
         raise ValueError(
             f"y_pred has the shape {[*y_pred.shape]}; expected [batch, {outputs}], the model's outputs"
         )
@@ -111,19 +111,25 @@ def _checked(model: Network, y_true: Tensor, y_pred: Tensor, loss: str) -> tuple
                 "from the forward pass that gave y_pred"
             )
 
-    if loss != "cross_entropy":
-        if y_true.shape[-1:] != (outputs,) or y_true.numel() != y_pred.numel():
-            raise ValueError(
-                f"y_true has the shape {[*y_true.shape]}; expected that of y_pred, {[*y_pred.shape]}"
-            )
-        return y_true.reshape(-1, outputs), y_pred
-    if y_true.dtype != torch.int64 or y_true.numel() != len(y_pred):
+    if loss == "cross_entropy":
+        _check_classes(y_true, len(y_pred), outputs)
+        return y_true.reshape(-1), y_pred
+    if y_true.shape[-1:] != (outputs,) or y_true.numel() != y_pred.numel():
         raise ValueError(
-            f"y_true is {y_true.dtype} of the shape {[*y_true.shape]}; expected class indices for "
-            f"{loss}, torch.int64 of the shape [{len(y_pred)}]"
+            f"y_true has the shape {[*y_true.shape]}; expected that of y_pred, {[*y_pred.shape]}"
         )
-    if ((y_true < 0) | (y_true >= outputs)).any():
+    if torch.result_type(y_pred, y_true) != y_pred.dtype:
+        raise ValueError(f"y_true is {y_true.dtype}; expected {y_pred.dtype}, as y_pred")
+    return y_true.reshape(-1, outputs), y_pred
+
+
+def _check_classes(y_true: Tensor, samples: int, classes: int) -> None:
+    if y_true.dtype != torch.int64 or y_true.numel() != samples:
         raise ValueError(
-            f"y_true has classes from {y_true.min()} to {y_true.max()}; expected 0 to {outputs - 1}"
+            f"y_true is {y_true.dtype} of the shape {[*y_true.shape]}; expected class indices, "
+            f"torch.int64 of the shape [{samples}]"
         )
-    return y_true.reshape(-1), y_pred
+    if y_true.min() < 0 or y_true.max() >= classes:
+        raise ValueError(
+            f"y_true has classes from {y_true.min()} to {y_true.max()}; expected 0 to {classes - 1}"
+        )

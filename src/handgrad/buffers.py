@@ -1,7 +1,7 @@
 """Forward pass and backpropagation in memory that is taken once: the variant for training loops."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import torch
@@ -61,7 +61,7 @@ IN_PLACE: dict[Callable[[Tensor], Tensor], InPlace] = {
 
 @dataclass(slots=True)
 class _Layer:
-    """A layer's parameters and gradients, and its values for batches of one size."""
+    """A layer's parameters and gradients, and the memory of its values."""
 
     weight: Tensor
     bias: Tensor
@@ -78,6 +78,10 @@ class _Layer:
     def __post_init__(self) -> None:
         self.weight_T, self.dL_dz_T = self.weight.T, self.dL_dz.T
 
+    def first_rows(self, samples: int) -> "_Layer":
+        """The same layer, with the first rows of the memory of its values."""
+        return replace(self, z=self.z[:samples], a=self.a[:samples], dL_dz=self.dL_dz[:samples])
+
     def forward(self, below: Tensor) -> Tensor:
         """a, from the a of the layer below."""
         self.below = below
@@ -93,16 +97,15 @@ class _Layer:
 
 
 class _Batch:
-    """The layers' and the loss's memory for batches of one size: views of the memory of the largest."""
+    """The memory for batches of one size."""
 
-    def __init__(self, layers: list[_Layer], log_probabilities: Tensor) -> None:
-        samples = len(log_probabilities)
-        self.layers = layers
-        self.downwards = list(zip(layers[:0:-1], layers[-2::-1], strict=True))
-        self.y_pred, self.dL_dy = layers[-1].a, layers[-1].dL_dz
-        self.log_probabilities = log_probabilities
-        self.dL_dlog_probabilities = torch.empty_like(log_probabilities)
-        self.minus_share = log_probabilities.new_full((samples, 1), -1 / samples)
+    def __init__(self, layers: list[_Layer], samples: int) -> None:
+        self.layers = [layer.first_rows(samples) for layer in layers]
+        self.downwards = list(zip(self.layers[:0:-1], self.layers[-2::-1], strict=True))
+        self.y_pred, self.dL_dy = self.layers[-1].a, self.layers[-1].dL_dz
+        self.log_probabilities = torch.empty_like(self.y_pred)
+        self.dL_dlog_probabilities = torch.empty_like(self.y_pred)
+        self.minus_share = self.y_pred.new_full((samples, 1), -1 / samples)
 
 
 class Loss(NamedTuple):
@@ -166,18 +169,14 @@ class Buffers:
     """
 
     def __init__(self, model: MyNet, batch_size: int) -> None:
-        self._parameters = [parameter.detach() for parameter in model.parameters()]
-        self._activations = [IN_PLACE[f] for f in model.f.values()]
-        self.gradients = [torch.empty_like(parameter) for parameter in self._parameters]
-        new = self._parameters[0].new_empty
-        widths = model.n_l[1:]
-        self._z = [new(batch_size, width) for width in widths]
-        self._a = [
-            torch.empty_like(z) if activation.needs_z else z
-            for z, activation in zip(self._z, self._activations, strict=True)
-        ]
-        self._dL_dz = [new(batch_size, width) for width in widths]
-        self._log_probabilities = new(batch_size, widths[-1])
+        """Take the memory, of the model's dtype and on its device.
+
+        Raises:
+            ValueError: if an activation is not one of handgrad.activations.
+        """
+        self._batch_size = batch_size
+        self._layers = [_new_layer(model, number, batch_size) for number in range(1, model.L + 1)]
+        self.gradients = [gradient for layer in self._layers for gradient in (layer.dL_dw, layer.dL_db)]
         self._batches: dict[int, _Batch] = {}
         self._batch: _Batch | None = None
 
@@ -185,11 +184,15 @@ class Buffers:
         """The outputs, [batch, n_L], for inputs [batch, ...]; the next forward overwrites them.
 
         Raises:
-            ValueError: if there are more samples than `batch_size`.
+            ValueError: if there are no samples or more than `batch_size`.
         """
         samples = len(inputs)
         if samples not in self._batches:
-            self._batches[samples] = self._views(samples)
+            if not 1 <= samples <= self._batch_size:
+                raise ValueError(
+                    f"{samples} samples; expected 1 to {self._batch_size}, the buffers' batch size"
+                )
+            self._batches[samples] = _Batch(self._layers, samples)
         self._batch = self._batches[samples]
         a = inputs.flatten(1)
         for layer in self._batch.layers:
@@ -228,23 +231,14 @@ class Buffers:
             raise ValueError("no forward pass has been run; expected one before the loss")
         return self._batch
 
-    def _views(self, samples: int) -> _Batch:
-        if samples > len(self._z[0]):
-            raise ValueError(
-                f"{samples} samples; expected at most {len(self._z[0])}, the buffers' batch size"
-            )
-        layers = [
-            _Layer(weight, bias, activation, dL_dw, dL_db, z[:samples], a[:samples], dL_dz[:samples])
-            for weight, bias, activation, dL_dw, dL_db, z, a, dL_dz in zip(
-                self._parameters[::2],
-                self._parameters[1::2],
-                self._activations,
-                self.gradients[::2],
-                self.gradients[1::2],
-                self._z,
-                self._a,
-                self._dL_dz,
-                strict=True,
-            )
-        ]
-        return _Batch(layers, self._log_probabilities[:samples])
+
+def _new_layer(model: MyNet, number: int, batch_size: int) -> _Layer:
+    weight, bias = (parameter.detach() for parameter in model.fc[str(number)].parameters())
+    if model.f[number] not in IN_PLACE:
+        raise ValueError(
+            f"the activation of layer {number} is {model.f[number]}; expected one of handgrad.activations"
+        )
+    activation = IN_PLACE[model.f[number]]
+    z, dL_dz = weight.new_empty(2, batch_size, len(bias))
+    a = torch.empty_like(z) if activation.needs_z else z
+    return _Layer(weight, bias, activation, torch.empty_like(weight), torch.empty_like(bias), z, a, dL_dz)

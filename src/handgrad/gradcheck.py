@@ -127,8 +127,8 @@ def check_gradients(
     """Compare `gradients`, or else those of `backpropagation`, with central differences of the loss.
 
     These are (L(w + epsilon) - L(w - epsilon)) / (2 epsilon), in float64 on copies of the parameters, for
-    every parameter or for a sample: `n_samples_per_layer` weights and as many biases a layer, drawn by `seed`.
-    An error is relative to the larger of the two values; what rounding alone can make of them is no error.
+    every parameter or for a sample: `n_samples_per_layer` weights and as many biases a layer, by `seed`. An
+    error is relative to the larger of the two values; what rounding alone can make of them is no error.
 
     Where the perturbation takes some z across a kink of its activation (relu and leaky_relu at 0), the
     difference says nothing about the derivative: the parameter is counted as a kink and not judged. So is one
