@@ -41,15 +41,10 @@ wildcard_constraints:
     trainer="|".join(TRAINERS),
 
 
-def runs(file, trainers=TRAINERS):
-    """The paths of a file of every run, trainers within runs, in the order of the config."""
-    return [
-        f"results/runs/{run}/{trainer}/{file}"
-        for run in RUNS.instance_patterns
-        for trainer in trainers
-    ]
+def run_folders(comparison):
+    """The folders of the runs, beside the comparison's file: one for all trainers, in the order of the config.
 
-
-def run_folders(wildcards, input):
-    """The folders of the runs, one for all trainers of a run, from the input files named `runs`."""
-    return list(dict.fromkeys(str(Path(path).parents[1]) for path in input.runs))
+    The files of a run are made together, and `compare` takes one of each run: whoever takes the comparison
+    has them all. So the graph grows by one edge a run, and stays quick to plan with thousands of them.
+    """
+    return [f"{Path(comparison).parent}/runs/{run}" for run in RUNS.instance_patterns]

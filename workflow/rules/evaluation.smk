@@ -1,7 +1,10 @@
 rule compare:
     input:
-        runs=runs("history.csv"),
-        models=runs("model.safetensors"),
+        expand(
+            "results/runs/{run}/{trainer}/model.safetensors",
+            run=RUNS.instance_patterns,
+            trainer=TRAINERS,
+        ),
     output:
         "results/comparison.json",
     log:
@@ -14,7 +17,7 @@ rule compare:
         mem_mb=1000,
         runtime=20,
     params:
-        run_folders=run_folders,
+        run_folders=lambda wildcards, output: run_folders(output[0]),
         trainers=TRAINERS,
         tolerance=config["comparison"]["tolerance"],
         code=fingerprint("compare"),
@@ -27,9 +30,6 @@ rule compare:
 
 rule select:
     input:
-        runs=runs("metrics.json"),
-        predictions=runs("validation_predictions.csv", TRAINERS[:1]),
-        models=runs("model.safetensors", TRAINERS[:1]),
         comparison=rules.compare.output,
     output:
         selection=report(
@@ -53,7 +53,7 @@ rule select:
         mem_mb=1000,
         runtime=20,
     params:
-        run_folders=run_folders,
+        run_folders=lambda wildcards, input: run_folders(input.comparison[0]),
         trainers=TRAINERS,
         trainer=TRAINERS[0],
         code=fingerprint("select"),

@@ -30,7 +30,6 @@ rule figures:
         source=rules.fetch.output.source,
         train_data=rules.prepare.output.train,
         test_data=rules.prepare.output.test,
-        runs=runs("history.csv", TRAINERS[:1]),
         selection=rules.select.output.selection,
         comparison=rules.compare.output,
         evaluation=rules.evaluate.output.evaluation,
@@ -55,7 +54,7 @@ rule figures:
         runtime=20,
     params:
         folder=lambda wildcards, output: Path(output[0]).parent,
-        run_folders=run_folders,
+        run_folders=lambda wildcards, input: run_folders(input.comparison[0]),
         trainer=TRAINERS[0],
         classes=config["data"]["classes"],
         code=fingerprint("figures"),
@@ -79,7 +78,6 @@ rule facts:
         selection=rules.select.output.selection,
         baselines=rules.baselines.output.baselines,
         evaluation=rules.evaluate.output.evaluation,
-        runs=runs("history.csv", TRAINERS[:1]),
     output:
         report(
             "results/facts.json",
@@ -98,7 +96,7 @@ rule facts:
     params:
         config=json.dumps(config),
         fingerprints=json.dumps({stage: fingerprint(stage) for stage in STAGES}),
-        run_folders=run_folders,
+        run_folders=lambda wildcards, input: run_folders(input.comparison[0]),
         trainer=TRAINERS[0],
     message:
         "Gathering every number that the report states"
@@ -166,12 +164,7 @@ rule render:
 
 rule run_times:
     input:
-        reports=REPORTS,
-        trainings=expand(
-            "results/benchmarks/train/{run}/{trainer}.tsv",
-            run=RUNS.instance_patterns,
-            trainer=TRAINERS,
-        ),
+        REPORTS,
     output:
         "results/run_times.csv",
     log:
@@ -182,8 +175,9 @@ rule run_times:
         mem_mb=500,
         runtime=10,
     params:
+        benchmarks=lambda wildcards, output: Path(output[0]).with_name("benchmarks"),
         code=fingerprint("run_times"),
     message:
         "Listing the run times"
     shell:
-        "python -m handgrad.stages.run_times --benchmarks {input.trainings:q} --output {output:q} 2> {log:q}"
+        "python -m handgrad.stages.run_times --benchmarks {params.benchmarks:q} --output {output:q} 2> {log:q}"
