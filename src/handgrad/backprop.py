@@ -57,15 +57,12 @@ def backpropagation(
 
     dL_dz = loss_gradient(y_true, y_pred, loss) * model.df[model.L](z[model.L])
     for layer in range(model.L, 0, -1):
+        weight = model.fc[str(layer)].weight
+        if verbose:
+            _log_products(layer, dL_dz, a[layer - 1], weight)
         model.dL_dw[layer] = dL_dz.T @ a[layer - 1]
         model.dL_db[layer] = dL_dz.sum(dim=0)
-        if verbose:
-            _log_product(f"dL_dw[{layer}] = dL_dz[{layer}].T @ a[{layer - 1}]", dL_dz.T, a[layer - 1])
-            logger.info("dL_db[%d] = dL_dz[%d].sum(0): %s", layer, layer, [*model.dL_db[layer].shape])
         if layer > 1:
-            weight = model.fc[str(layer)].weight
-            if verbose:
-                _log_product(f"dL_da[{layer - 1}] = dL_dz[{layer}] @ W[{layer}]", dL_dz, weight)
             dL_dz = (dL_dz @ weight) * model.df[layer - 1](z[layer - 1])
 
 
@@ -82,9 +79,13 @@ def loss_gradient(y_true: Tensor, y_pred: Tensor, loss: str) -> Tensor:
     return torch._log_softmax_backward_data(gradient, log_probabilities, 1, y_pred.dtype)
 
 
-def _log_product(product: str, left: Tensor, right: Tensor) -> None:
-    shape = [left.shape[0], right.shape[1]]
-    logger.info("%s: %s @ %s -> %s", product, [*left.shape], [*right.shape], shape)
+def _log_products(layer: int, dL_dz: Tensor, a: Tensor, weight: Tensor) -> None:
+    """The operands and shapes of the products of one layer."""
+    shape, shape_T = [*dL_dz.shape], [*dL_dz.T.shape]
+    logger.info("dL_dw[%d] = dL_dz[%d].T @ a[%d]: %s @ %s", layer, layer, layer - 1, shape_T, [*a.shape])
+    logger.info("dL_db[%d] = dL_dz[%d].sum(dim=0): %s", layer, layer, shape)
+    if layer > 1:
+        logger.info("dL_da[%d] = dL_dz[%d] @ W[%d]: %s @ %s", layer - 1, layer, layer, shape, [*weight.shape])
 
 
 def _checked(model: Network, y_true: Tensor, y_pred: Tensor, loss: str) -> tuple[Tensor, Tensor]:
