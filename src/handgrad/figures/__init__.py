@@ -1,0 +1,1 @@
+"""Every plot of the report, one function each: numbers and images in, a matplotlib figure out."""

@@ -1,0 +1,97 @@
+"""Draw every figure of the report."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from handgrad.figures.combinations import leaderboard, trainer_agreement
+from handgrad.figures.curves import Curve, training_curves
+from handgrad.figures.gradients import epsilon_sweep
+from handgrad.figures.images import misclassified_images, sample_images
+from handgrad.figures.scores import calibration, confusion_matrix
+from handgrad.figures.style import save
+from handgrad.images import read_split
+from handgrad.selection import Combination
+from handgrad.stages.plumbing import read_json, replacing, run_stage
+
+MISCLASSIFIED = 12
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--source", type=Path, required=True)
+    parser.add_argument("--classes", nargs="+", required=True)
+    parser.add_argument("--train-data", type=Path, required=True)
+    parser.add_argument("--test-data", type=Path, required=True)
+    parser.add_argument("--run-folders", type=Path, nargs="+", required=True)
+    parser.add_argument("--trainer", required=True, help="whose curves are drawn")
+    parser.add_argument("--selection", type=Path, required=True)
+    parser.add_argument("--comparison", type=Path, required=True)
+    parser.add_argument("--evaluation", type=Path, required=True)
+    parser.add_argument("--predictions", type=Path, required=True)
+    parser.add_argument("--gradient-check", type=Path, required=True)
+    parser.add_argument("--output-folder", type=Path, required=True)
+    options = parser.parse_args()
+
+    data = data_name(read_json(options.source))
+    selection = read_json(options.selection)
+    evaluation = read_json(options.evaluation)
+    seed = selection["selected"]["seed"]
+    baselines = evaluation["baselines"]
+    predictions = pd.read_csv(options.predictions)
+    errors = predictions[predictions["label"] != predictions["predicted"]]
+    worst = errors.sort_values("confidence", ascending=False, kind="stable").head(MISCLASSIFIED)
+    figures = {
+        "sample_images.png": sample_images(read_split(options.train_data), options.classes, data),
+        "training_curves.svg": training_curves(
+            read_curves(options.run_folders, options.trainer, selection), len(options.classes), seed, data
+        ),
+        "leaderboard.svg": leaderboard(
+            selection,
+            {
+                "chance": baselines["random"]["accuracy"],
+                "majority class": baselines["majority"]["validation_accuracy"],
+                "logistic regression": baselines["logistic_regression"]["validation_accuracy"],
+            },
+            data,
+        ),
+        "confusion_matrix.svg": confusion_matrix(evaluation, data),
+        "misclassified_images.png": misclassified_images(
+            read_split(options.test_data), worst, len(errors), data
+        ),
+        "trainer_agreement.svg": trainer_agreement(read_json(options.comparison), data),
+        "epsilon_sweep.svg": epsilon_sweep(read_json(options.gradient_check)["epsilon_sweep"]),
+        "calibration.svg": calibration(evaluation, data),
+    }
+    for name, figure in figures.items():
+        with replacing(options.output_folder / name) as temporary:
+            save(figure, temporary, name.rpartition(".")[2])
+
+
+def data_name(source: dict[str, Any]) -> str:
+    """What the figures call the data that source.json describes."""
+    if source["stand_in"]:
+        return "drawn stand-in for CIFAR-10"
+    return "CIFAR-10" if source["official"] else "CIFAR-10, unofficial copy"
+
+
+def read_curves(folders: list[Path], trainer: str, selection: dict[str, Any]) -> list[Curve]:
+    """The histories of the runs with the selected seed, best combination first."""
+    by_combination = {}
+    for folder in folders:
+        # A folder is named .../lr~0.01/weight_decay~0.0/momentum~0.9/seed~256.
+        values = dict(part.split("~") for part in folder.parts[-4:])
+        if int(values.pop("seed")) == selection["selected"]["seed"]:
+            combination = Combination(**{name: float(value) for name, value in values.items()})
+            by_combination[combination] = pd.read_csv(folder / trainer / "history.csv")
+    ranked = [
+        (Combination(row["lr"], row["weight_decay"], row["momentum"]), row["diverged"])
+        for row in selection["ranking"]
+    ]
+    return [Curve(combination, by_combination[combination], diverged) for combination, diverged in ranked]
+
+
+if __name__ == "__main__":
+    run_stage(main)

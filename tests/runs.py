@@ -1,0 +1,137 @@
+"""Files of a pipeline, made up to the formats of its stages without any training."""
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from safetensors.numpy import save_file
+
+HYPERPARAMETERS = ("lr", "weight_decay", "momentum")
+
+
+def write_json(path: Path, content: object) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content))
+    return path
+
+
+def write_split(path: Path, labels: list[int], seed: int = 0) -> Path:
+    """A prepared split: noise around a colour of the class, so that the classes can be learnt."""
+    labels = np.array(labels, dtype=np.int64)
+    colours = np.random.default_rng(1).integers(60, 196, size=(10, 3))[labels]
+    images = colours[:, :, None, None] + np.random.default_rng(seed).normal(0, 30, (len(labels), 3, 32, 32))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_file(
+        {
+            "images": np.clip(images, 0, 255).astype(np.uint8),
+            "labels": labels,
+            "indices": 3 * np.arange(len(labels), dtype=np.int64),
+            "mean": np.full(3, 0.5),
+            "std": np.full(3, 0.25),
+        },
+        path,
+    )
+    return path
+
+
+def write_run(
+    results: Path,
+    combination: tuple[float, float, float],
+    labels: list[int],
+    predicted: list[int],
+    *,
+    seed: int = 256,
+    trainers: tuple[str, ...] = ("train",),
+    validation_loss: float = 0.5,
+    diverged_epoch: int | None = None,
+    epochs: int = 5,
+    weights: dict[str, np.ndarray] | None = None,
+) -> Path:
+    """The folder of a run with the files of each trainer; a loss falls to `validation_loss`, or diverges."""
+    figures = dict(zip(HYPERPARAMETERS, combination, strict=True))
+    folder = results / "runs" / "/".join(f"{name}~{value}" for name, value in figures.items())
+    folder /= f"seed~{seed}"
+    correct = float(np.mean(np.equal(labels, predicted)))
+    epoch = np.arange(1, epochs + 1)
+    losses = validation_loss * (1 + np.exp(-epoch) - np.exp(-epochs))
+    if diverged_epoch:
+        losses = np.where(epoch < diverged_epoch, 10.0**epoch, math.nan)
+    history = pd.DataFrame(
+        {
+            "epoch": epoch,
+            "training_loss": 0.9 * losses,
+            "validation_loss": losses,
+            "training_accuracy": np.linspace(0.5, 0.9, epochs),
+            "validation_accuracy": np.linspace(0.5, correct, epochs),
+        }
+    )
+    metrics = figures | {
+        "seed": seed,
+        "epochs": epochs,
+        "parameters": 10,
+        "diverged": diverged_epoch is not None,
+        "diverged_epoch": diverged_epoch,
+        "training_loss": None if diverged_epoch else 0.9 * validation_loss,
+        "validation_loss": None if diverged_epoch else validation_loss,
+        "training_accuracy": 0.9,
+        "validation_accuracy": correct,
+    }
+    predictions = pd.DataFrame({"index": np.arange(len(labels)), "label": labels, "predicted": predicted})
+    if weights is None:
+        weights = {"fc.1.weight": np.array([[*combination, float(seed)]])}
+    for trainer in trainers:
+        write_json(folder / trainer / "metrics.json", metrics | {"trainer": trainer})
+        history.to_csv(folder / trainer / "history.csv", index=False, na_rep="nan")
+        predictions.to_csv(folder / trainer / "validation_predictions.csv", index=False)
+        save_file(weights, folder / trainer / "model.safetensors")
+    return folder
+
+
+def write_comparison(
+    results: Path, folders: list[Path], trainers: tuple[str, ...] = ("train",), difference: float = 0.0
+) -> Path:
+    """comparison.json of runs that agree up to `difference`."""
+    runs = [
+        {
+            **{part.split("~")[0]: float(part.split("~")[1]) for part in folder.parts[-4:]},
+            "epochs": 5,
+            "loss_difference": difference,
+            "parameter_difference": difference,
+            "bit_identical": difference == 0,
+        }
+        for folder in folders
+    ]
+    return write_json(
+        results / "comparison.json",
+        {
+            "tolerance": 2 * difference,
+            "trainers": list(trainers),
+            "bit_identical": difference == 0,
+            "largest_loss_difference": difference,
+            "largest_parameter_difference": difference,
+            "runs": runs,
+        },
+    )
+
+
+def write_gradient_check(results: Path) -> Path:
+    """check.json, of which only the sweep is filled: rounding error 1e-16 / step, truncation error by order."""
+    steps = [10.0**-power for power in range(1, 14)]
+    points = [
+        {"epsilon": step, "forward": step + 1e-16 / step, "central": step**2 + 1e-16 / step} for step in steps
+    ]
+    sweep = {
+        "network": [2, 3, 2],
+        "activation": "tanh",
+        "loss": "squared_error",
+        "points": points,
+        "forward": {"best_epsilon": 1e-8, "best_error": 2e-8, "slope": 1.0},
+        "central": {"best_epsilon": 1e-5, "best_error": 1.1e-10, "slope": 2.0},
+    }
+    return write_json(results / "gradients/check.json", {"passed": True, "epsilon_sweep": sweep})
+
+
+def write_source(results: Path, *, stand_in: bool = False, official: bool = True) -> Path:
+    return write_json(results / "data/source.json", {"stand_in": stand_in, "official": official})
