@@ -1,0 +1,362 @@
+"""Every number of the report, assembled from the files of a run: templates calculate nothing.
+
+Fractions lie in 0 to 1; what is not finite is None. The sections are named as the report's chapters need them.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+from handgrad.statements import statements
+
+Record = dict[str, Any]
+HYPERPARAMETERS = ("lr", "weight_decay", "momentum")
+# What one core of a present-day machine gives for float64 matrix products, in operations a second.
+REFERENCE_RATE = 5e10
+TOP = 10
+COMPLETE = 100
+
+
+def assemble(
+    config: Record,
+    source: Record,
+    summary: Record,
+    gradient_check: Record,
+    comparison: Record,
+    selection: Record,
+    baselines: Record,
+    evaluation: Record,
+    histories: Sequence[Record],
+    provenance: Record,
+) -> Record:
+    """The facts of a run.
+
+    Args:
+        histories: one a combination and seed, in the config's order, of the trainer whose models are
+            selected: `run` (the folder), lr, weight_decay, momentum, seed and the columns of history.csv.
+        provenance: versions, machine, commit and fingerprints, see `provenance.py`.
+        others: the contents of config.yaml, completed, and of the files of these names.
+    """
+    model = _model(config, summary)
+    leaderboard = _leaderboard(selection)
+    facts = {
+        "report": config["report"],
+        "config": config,
+        "data": _data(source, summary),
+        "model": model,
+        "cost": _cost(config, summary, model, len(histories)),
+        "gradients": _gradients(gradient_check),
+        "comparison": _comparison(comparison),
+        "selection": {key: value for key, value in selection.items() if key != "ranking"},
+        "leaderboard": leaderboard,
+        "effects": _effects(leaderboard["rows"], selection["validation_images"]),
+        "runs": [_run(history) for history in histories],
+        "training": _training(histories, selection["selected"]["run"], summary),
+        "evaluation": _evaluation(evaluation),
+        "baselines": _baselines(evaluation, baselines),
+        "provenance": provenance,
+    }
+    return facts | {"statements": statements(facts)}
+
+
+def difference_interval(
+    first: float, first_interval: Sequence[float], second: float, second_interval: Sequence[float]
+) -> tuple[float, float]:
+    """The 95% interval of first - second, two accuracies on different images, from their Wilson intervals.
+
+    Newcombe's hybrid score method (1998), number 10 of those that he compares.
+    """
+    difference = first - second
+    low = math.hypot(first - first_interval[0], second_interval[1] - second)
+    high = math.hypot(first_interval[1] - first, second - second_interval[0])
+    return difference - low, difference + high
+
+
+def _data(source: Record, summary: Record) -> Record:
+    splits = {}
+    for name, split in summary["splits"].items():
+        counts = split["class_counts"]
+        classes = [
+            {"name": label, "images": counts[label], "share": counts[label] / split["images"]}
+            for label in summary["classes"]
+        ]
+        splits[name] = split | {"class_counts": classes}
+    training = splits["train"]["class_counts"]
+    between = [
+        dict(zip(("first", "second"), pair.split("/"), strict=True)) | {"images": images}
+        for pair, images in summary["duplicates_between"].items()
+    ]
+    return {
+        "source": source,
+        "classes": summary["classes"],
+        "images": sum(split["images"] for split in splits.values()),
+        "splits": splits,
+        "largest_class": max(training, key=lambda entry: entry["images"]),
+        "smallest_class": min(training, key=lambda entry: entry["images"]),
+        "missing": sum(split["missing"] for split in splits.values()),
+        "duplicates_within": sum(split["duplicates"] for split in splits.values()),
+        "duplicates_between": between,
+        "duplicates_across": sum(pair["images"] for pair in between),
+        "normalisation": summary["normalisation"],
+        "official_training_images": summary["official_training_images"],
+        "official_test_images": summary["official_test_images"],
+    }
+
+
+def _model(config: Record, summary: Record) -> Record:
+    sizes = [3072, *config["model"]["hidden"], len(summary["classes"])]
+    layers = [
+        {
+            "number": number,
+            "inputs": inputs,
+            "outputs": outputs,
+            "activation": config["model"]["activation"] if number < len(sizes) - 1 else None,
+            "weights": inputs * outputs,
+            "parameters": inputs * outputs + outputs,
+        }
+        for number, (inputs, outputs) in enumerate(pairwise(sizes), start=1)
+    ]
+    return {
+        "inputs": sizes[0],
+        "outputs": sizes[-1],
+        "layers": layers,
+        "parameters": sum(layer["parameters"] for layer in layers),
+    }
+
+
+def _cost(config: Record, summary: Record, model: Record, runs: int) -> Record:
+    """Floating-point operations of the matrix products, which dominate: a product and a sum are two."""
+    weights = [layer["weights"] for layer in model["layers"]]
+    forward = 2 * sum(weights)
+    # dL/dW of every layer, and dL/da of every layer but the first: nobody needs the gradient of the images.
+    backward = 2 * sum(weights) + 2 * sum(weights[1:])
+    splits = summary["splits"]
+    epoch = splits["train"]["images"] * (forward + backward) + splits["validation"]["images"] * forward
+    training = epoch * config["training"]["epochs"]
+    trainings = runs * len(config["training"]["trainers"])
+    return {
+        "forward_per_image": forward,
+        "backward_per_image": backward,
+        "backward_over_forward": backward / forward,
+        "epoch": epoch,
+        "updates_per_epoch": math.ceil(splits["train"]["images"] / config["training"]["batch_size"]),
+        "training": training,
+        "trainings": trainings,
+        "all": training * trainings,
+        "reference_rate": REFERENCE_RATE,
+        "training_seconds": training / REFERENCE_RATE,
+        "all_seconds": training * trainings / REFERENCE_RATE,
+    }
+
+
+def _gradients(check: Record) -> Record:
+    autograd, central = check["autograd"], check["central_differences"]
+    return {
+        "autograd": {
+            "tolerance": autograd["tolerance"],
+            "checks": len(autograd["checks"]),
+            "bit_identical": sum(one["bit_identical"] for one in autograd["checks"]),
+            "largest_relative_error": _largest_error(autograd["checks"]),
+        },
+        "central_differences": {
+            "epsilon": central["epsilon"],
+            "tolerance": central["tolerance"],
+            "checks": len(central["checks"]),
+            "parameters_checked": sum(one["parameters_checked"] for one in central["checks"]),
+            "kinks": sum(one["kinks"] for one in central["checks"]),
+            "largest_relative_error": _largest_error(central["checks"]),
+        },
+        "networks": _by_network(autograd["checks"], central["checks"]),
+        "activations": sorted({one["activation"] for one in autograd["checks"]}),
+        "batch_sizes": sorted({one["batch_size"] for one in autograd["checks"]}),
+        "epsilon_sweep": check["epsilon_sweep"],
+    }
+
+
+def _by_network(autograd: Sequence[Record], central: Sequence[Record]) -> list[Record]:
+    """The checks of every network and loss, in the order in which they were made."""
+    rows = []
+    for network, loss in dict.fromkeys((tuple(one["network"]), one["loss"]) for one in autograd):
+        ours, theirs = (
+            [one for one in checks if tuple(one["network"]) == network and one["loss"] == loss]
+            for checks in (autograd, central)
+        )
+        rows.append(
+            {
+                "network": list(network),
+                "loss": loss,
+                "autograd_checks": len(ours),
+                "autograd_bit_identical": sum(one["bit_identical"] for one in ours),
+                "autograd_error": _largest_error(ours),
+                "central_checks": len(theirs),
+                "central_error": _largest_error(theirs),
+            }
+        )
+    return rows
+
+
+def _largest_error(checks: Sequence[Record]) -> float | None:
+    return max((one["largest_relative_error"] for one in checks), default=None)
+
+
+def _comparison(comparison: Record) -> Record:
+    runs = comparison["runs"]
+    return {
+        **{key: value for key, value in comparison.items() if key != "runs"},
+        "runs": len(runs),
+        "bit_identical_runs": sum(run["bit_identical"] for run in runs),
+    }
+
+
+def _leaderboard(selection: Record) -> Record:
+    rows = []
+    for row in selection["ranking"]:
+        accuracies = row["training_accuracy"], row["validation_accuracy"]
+        rows.append(
+            row
+            | {
+                "selected": row["rank"] == 1,
+                "gap": None if None in accuracies else accuracies[0] - accuracies[1],
+            }
+        )
+    return {
+        "rows": rows,
+        "top": min(TOP, len(rows)),
+        "complete": len(rows) <= COMPLETE,
+        "several_seeds": len(selection["seeds"]) > 1,
+        "one_class": sum(row["predicted_classes"] == 1 and not row["diverged"] for row in rows),
+        "equal_to_selected": sum(row["tied_accuracy_with_selected"] for row in rows),
+    }
+
+
+def _effects(rows: Sequence[Record], images: int) -> list[Record]:
+    """What a change of one hyperparameter did, others equal: neighbouring values, largest difference first."""
+    effects = []
+    for name in HYPERPARAMETERS:
+        others = [other for other in HYPERPARAMETERS if other != name]
+        lines: dict[tuple[float, ...], list[Record]] = {}
+        for row in rows:
+            lines.setdefault(tuple(row[other] for other in others), []).append(row)
+        for line in lines.values():
+            for before, after in pairwise(sorted(line, key=lambda row: row[name])):
+                effects.append(_effect(name, before, after))
+    return sorted(effects, key=lambda effect: -abs(effect["difference"]))
+
+
+def _effect(name: str, before: Record, after: Record) -> Record:
+    low, high = difference_interval(
+        after["validation_accuracy"],
+        after["validation_accuracy_interval"],
+        before["validation_accuracy"],
+        before["validation_accuracy_interval"],
+    )
+    return {
+        "parameter": name,
+        "from": before[name],
+        "to": after[name],
+        "others": {other: before[other] for other in HYPERPARAMETERS if other != name},
+        "diverged_from": before["diverged"],
+        "diverged_to": after["diverged"],
+        "accuracy_from": before["validation_accuracy"],
+        "accuracy_to": after["validation_accuracy"],
+        "difference": after["validation_accuracy"] - before["validation_accuracy"],
+        "difference_interval": [low, high],
+        "beyond_noise": low > 0 or high < 0,
+        "training_loss_from": before["training_loss"],
+        "training_loss_to": after["training_loss"],
+        "gap_from": before["gap"],
+        "gap_to": after["gap"],
+    }
+
+
+def _run(history: Record) -> Record:
+    """What the history of a training tells of its health."""
+    losses = history["training_loss"]
+    validation = [loss for loss in history["validation_loss"] if loss is not None]
+    lowest = min(validation, default=None)
+    return {
+        **{key: history[key] for key in ("run", *HYPERPARAMETERS, "seed")},
+        "epochs": len(losses),
+        "diverged_epoch": next((epoch for epoch, loss in enumerate(losses, 1) if loss is None), None),
+        "first_training_loss": losses[0],
+        "last_training_loss": losses[-1],
+        "first_validation_loss": history["validation_loss"][0],
+        "last_validation_loss": history["validation_loss"][-1],
+        "lowest_validation_loss": lowest,
+        "lowest_validation_loss_epoch": None
+        if lowest is None
+        else 1 + history["validation_loss"].index(lowest),
+        "different_training_losses": len(set(losses)),
+    }
+
+
+def _training(histories: Sequence[Record], selected: str, summary: Record) -> Record:
+    """The health of the selected training, with what a network that knows nothing would have as loss."""
+    history = next(history for history in histories if history["run"] == selected)
+    losses = history["training_loss"]
+    window = max(1, len(losses) // 10)
+    earlier = losses[-1 - window] if len(losses) > window else None
+    run = _run(history)
+    return run | {
+        "uniform_loss": math.log(len(summary["classes"])),
+        "window": window,
+        "recent_decrease": None if earlier is None else 1 - losses[-1] / earlier,
+        "rise_of_validation_loss": run["last_validation_loss"] / run["lowest_validation_loss"] - 1,
+        "validation_over_training_loss": run["last_validation_loss"] / losses[-1],
+        "epochs_with_rising_loss": sum(after > before for before, after in pairwise(losses)),
+    }
+
+
+def _evaluation(evaluation: Record) -> Record:
+    classes = evaluation["classes"]
+    per_class = sorted(evaluation["per_class"], key=lambda entry: entry["recall"])
+    matrix = evaluation["confusion_matrix"]
+    confusions = [
+        {"true": classes[row], "predicted": classes[column], "images": matrix[row][column]}
+        for row in range(len(classes))
+        for column in range(len(classes))
+        if row != column
+    ]
+    bins = [entry for entry in evaluation["calibration"]["bins"] if entry["images"]]
+    confidence = sum(entry["images"] * entry["confidence"] for entry in bins) / evaluation["images"]
+    errors = sum(entry["images"] for entry in confusions)
+    return {
+        **{key: value for key, value in evaluation.items() if key not in ("baselines", "mcnemar_baseline")},
+        "errors": errors,
+        "images_per_error": evaluation["images"] / errors if errors else None,
+        "worst_class": per_class[0],
+        "best_class": per_class[-1],
+        "most_common_confusion": max(confusions, key=lambda entry: entry["images"]),
+        "mean_confidence": confidence,
+        "overconfidence": confidence - evaluation["accuracy"],
+        "most_confident_bin": bins[-1] | {"share": bins[-1]["images"] / evaluation["images"]},
+        "gap": evaluation["training_accuracy"] - evaluation["validation_accuracy"],
+        "gap_interval": _difference(evaluation, "training_", "validation_"),
+        "validation_to_test": evaluation["accuracy"] - evaluation["validation_accuracy"],
+        "validation_to_test_interval": _difference(evaluation, "", "validation_"),
+    }
+
+
+def _difference(evaluation: Mapping[str, Any], first: str, second: str) -> tuple[float, float]:
+    return difference_interval(
+        evaluation[f"{first}accuracy"],
+        evaluation[f"{first}accuracy_interval"],
+        evaluation[f"{second}accuracy"],
+        evaluation[f"{second}accuracy_interval"],
+    )
+
+
+def _baselines(evaluation: Record, baselines: Record) -> Record:
+    test = evaluation["baselines"]
+    linear = test["logistic_regression"]
+    return {
+        "random": {"accuracy": test["random"]["accuracy"]},
+        "majority": {
+            **{key: test["majority"][key] for key in ("class", "accuracy", "accuracy_interval")},
+            "validation_accuracy": baselines["majority"]["validation_accuracy"],
+        },
+        "logistic_regression": linear | baselines["logistic_regression"],
+        "mcnemar": evaluation["mcnemar_baseline"],
+        "gain": evaluation["accuracy"] - linear["accuracy"],
+    }

@@ -1,0 +1,75 @@
+"""Typeset the report as one HTML file or as a PDF."""
+
+import argparse
+import json
+from pathlib import Path
+
+import pypandoc
+import typst
+
+from handgrad.errors import HandgradError
+from handgrad.stages.plumbing import replacing, run_stage, write_text
+from handgrad.typesetting import typeset
+
+# Texts stay as they are written: no markup of other languages, no quotes or dashes made of others.
+MARKDOWN = "markdown+alerts-smart-raw_html-raw_tex-raw_attribute"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--report", type=Path, required=True, help="report.md, its figures in figures/ beside it"
+    )
+    parser.add_argument("--format", choices=["html", "pdf"], required=True)
+    parser.add_argument(
+        "--style", type=Path, nargs="+", required=True, help="template.* and what it refers to"
+    )
+    parser.add_argument("--output", type=Path, required=True)
+    options = parser.parse_args()
+
+    templates = [path for path in options.style if path.stem == "template"]
+    if len(templates) != 1:
+        raise HandgradError(f"--style has {len(templates)} files named template; expected one")
+    markdown = options.report.read_text(encoding="utf-8")
+    document = typeset(json.loads(pypandoc.convert_text(markdown, "json", MARKDOWN)), options.format)
+    write = {"html": write_html, "pdf": write_pdf}[options.format]
+    write(document, options.report.parent, templates[0], options.output)
+
+
+def write_html(document: dict[str, object], folder: Path, template: Path, output: Path) -> None:
+    """One file that holds everything it shows."""
+    arguments = [
+        "--embed-resources",
+        f"--resource-path={folder}:{template.parent}",
+        "--mathml",
+        "--section-divs",
+        "--toc",
+        "--toc-depth=2",
+    ]
+    write_text(output, converted(document, "html5", template, arguments))
+
+
+def write_pdf(document: dict[str, object], folder: Path, template: Path, output: Path) -> None:
+    """The fonts are those within the typst package, so that every machine sets the same pages."""
+    source = converted(document, "typst", template, [])
+    try:
+        pdf = typst.compile(source.encode(), root=folder, ignore_system_fonts=True, timestamp=0)
+    except typst.TypstError as error:
+        raise HandgradError(f"{template}: {error}") from error
+    with replacing(output) as temporary:
+        temporary.write_bytes(pdf)
+
+
+def converted(document: dict[str, object], form: str, template: Path, arguments: list[str]) -> str:
+    """The document in a form of Pandoc's, set in the template; headings numbered where it asks for that."""
+    numbering = ["--number-sections"] if "numbersections" in document["meta"] else []
+    arguments = ["--standalone", f"--template={template}", "--fail-if-warnings", *numbering, *arguments]
+    try:
+        text: str = pypandoc.convert_text(json.dumps(document), form, "json", extra_args=arguments)
+    except RuntimeError as error:
+        raise HandgradError(f"pandoc: {error}") from error
+    return text
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,248 @@
+"""What the report may claim: one named predicate on the facts for each sentence that depends on data.
+
+A template says a sentence only where its predicate holds, so that the report is true whatever was measured.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+Facts = dict[str, Any]
+
+# Below it a difference is called one; the usual level of a test.
+SIGNIFICANCE = 0.05
+# A relative change of a loss below this is called none.
+SMALL_CHANGE = 0.01
+# Expected calibration error up to which confidences are called calibrated.
+CALIBRATED = 0.05
+# Larger shares of the largest class than this many times an equal one are called imbalance.
+IMBALANCE = 1.2
+
+
+PREDICATES: dict[str, Callable[[Facts], bool]] = {}
+
+
+def statements(facts: Facts) -> dict[str, bool]:
+    """Whether each predicate holds, by its name."""
+    return {name: bool(predicate(facts)) for name, predicate in PREDICATES.items()}
+
+
+def predicate(function: Callable[[Facts], bool]) -> Callable[[Facts], bool]:
+    """Mark a function on facts as a statement that templates can ask for."""
+    PREDICATES[function.__name__] = function
+    return function
+
+
+@predicate
+def stand_in_data(facts: Facts) -> bool:
+    """The images were drawn, they are not CIFAR-10's."""
+    return facts["data"]["source"]["stand_in"]
+
+
+@predicate
+def official_archive(facts: Facts) -> bool:
+    """The archive has the official checksum."""
+    return facts["data"]["source"]["official"]
+
+
+@predicate
+def balanced(facts: Facts) -> bool:
+    """The largest class of the training images is hardly larger than an equal share."""
+    return facts["data"]["largest_class"]["share"] * len(facts["data"]["classes"]) <= IMBALANCE
+
+
+@predicate
+def leak_between_splits(facts: Facts) -> bool:
+    """An image stands in two of training, validation and test."""
+    return facts["data"]["duplicates_across"] > 0
+
+
+@predicate
+def several_trainers(facts: Facts) -> bool:
+    return len(facts["comparison"]["trainers"]) > 1
+
+
+@predicate
+def trainers_bit_identical(facts: Facts) -> bool:
+    """Every run has the same losses and parameters with every trainer, to the last bit."""
+    return facts["comparison"]["bit_identical"]
+
+
+@predicate
+def several_seeds(facts: Facts) -> bool:
+    return len(facts["selection"]["seeds"]) > 1
+
+
+@predicate
+def one_combination(facts: Facts) -> bool:
+    """There was nothing to select from."""
+    return facts["selection"]["combinations"] == 1
+
+
+@predicate
+def some_diverged(facts: Facts) -> bool:
+    return facts["selection"]["diverged"] > 0
+
+
+@predicate
+def only_one_converged(facts: Facts) -> bool:
+    """All combinations but the selected one diverged."""
+    return facts["selection"]["combinations"] > 1 and facts["selection"]["runner_up"] is None
+
+
+@predicate
+def some_collapsed(facts: Facts) -> bool:
+    """A combination that did not diverge predicts one class for all validation images."""
+    return facts["leaderboard"]["one_class"] > 0
+
+
+@predicate
+def tied_with_runner_up(facts: Facts) -> bool:
+    """The runner-up has exactly the selected combination's validation accuracy."""
+    return facts["leaderboard"]["equal_to_selected"] > 0
+
+
+@predicate
+def choice_within_noise(facts: Facts) -> bool:
+    """McNemar's test does not tell the selected combination from the runner-up."""
+    runner_up = facts["selection"]["runner_up"]
+    return runner_up is not None and runner_up["mcnemar"]["p_value"] >= SIGNIFICANCE
+
+
+@predicate
+def selected_at_edge(facts: Facts) -> bool:
+    """The selected learning rate is the largest or the smallest of several tried."""
+    tried = {row["lr"] for row in facts["leaderboard"]["rows"]}
+    return len(tried) > 1 and facts["selection"]["selected"]["lr"] in (min(tried), max(tried))
+
+
+@predicate
+def collapsed(facts: Facts) -> bool:
+    """The selected model predicts one class for all test images."""
+    return facts["evaluation"]["predicted_classes"] == 1
+
+
+@predicate
+def constant_output(facts: Facts) -> bool:
+    """The selected model gives the same output for every image."""
+    return facts["evaluation"]["constant_output"]
+
+
+@predicate
+def constant_losses(facts: Facts) -> bool:
+    """The training loss of the selected model is the same after every epoch of several."""
+    return facts["training"]["epochs"] > 1 and facts["training"]["different_training_losses"] == 1
+
+
+@predicate
+def training_loss_rose(facts: Facts) -> bool:
+    """The training loss of the selected model is higher after the last epoch than after the first."""
+    return facts["training"]["last_training_loss"] > facts["training"]["first_training_loss"]
+
+
+@predicate
+def validation_loss_far_below_training(facts: Facts) -> bool:
+    """The validation loss is less than 80% of the training loss: a sign of a leak or of a wrong measurement."""
+    return facts["training"]["validation_over_training_loss"] < 0.8
+
+
+@predicate
+def loss_no_better_than_uniform(facts: Facts) -> bool:
+    """The last training loss is not below that of a network that gives every class the same probability."""
+    return facts["training"]["last_training_loss"] >= facts["training"]["uniform_loss"]
+
+
+@predicate
+def overfits(facts: Facts) -> bool:
+    """Training accuracy exceeds validation accuracy by more than the draw of the images explains."""
+    return facts["evaluation"]["gap_interval"][0] > 0
+
+
+@predicate
+def validation_loss_turned(facts: Facts) -> bool:
+    """The validation loss ended clearly above the lowest it had been."""
+    return facts["training"]["rise_of_validation_loss"] > 0.05
+
+
+@predicate
+def underfits(facts: Facts) -> bool:
+    """The network fits the images it was trained on no better than a linear model does."""
+    linear = facts["baselines"]["logistic_regression"]["training_accuracy"]
+    return facts["evaluation"]["training_accuracy_interval"][0] <= linear
+
+
+@predicate
+def still_learning(facts: Facts) -> bool:
+    """The training loss still fell noticeably over the last tenth of the epochs."""
+    decrease = facts["training"]["recent_decrease"]
+    return decrease is not None and decrease > SMALL_CHANGE
+
+
+@predicate
+def better_than_random(facts: Facts) -> bool:
+    """The interval of the test accuracy lies above that of a guess."""
+    return facts["evaluation"]["accuracy_interval"][0] > facts["baselines"]["random"]["accuracy"]
+
+
+@predicate
+def better_than_majority(facts: Facts) -> bool:
+    """The interval of the test accuracy lies above the accuracy of always answering the largest class."""
+    return facts["evaluation"]["accuracy_interval"][0] > facts["baselines"]["majority"]["accuracy"]
+
+
+@predicate
+def better_than_logistic_regression(facts: Facts) -> bool:
+    """McNemar's test on the test images favours the network."""
+    return _differs_from_logistic_regression(facts) and facts["baselines"]["gain"] > 0
+
+
+@predicate
+def worse_than_logistic_regression(facts: Facts) -> bool:
+    """McNemar's test on the test images favours logistic regression."""
+    return _differs_from_logistic_regression(facts) and facts["baselines"]["gain"] < 0
+
+
+@predicate
+def test_below_validation(facts: Facts) -> bool:
+    """The test accuracy is lower than the validation accuracy by more than chance explains."""
+    return facts["evaluation"]["validation_to_test_interval"][1] < 0
+
+
+@predicate
+def classes_differ(facts: Facts) -> bool:
+    """The recalls of the best and the worst class have intervals that do not overlap."""
+    best, worst = facts["evaluation"]["best_class"], facts["evaluation"]["worst_class"]
+    return best["recall_interval"][0] > worst["recall_interval"][1]
+
+
+@predicate
+def overconfident(facts: Facts) -> bool:
+    """The mean confidence lies above the interval of the accuracy."""
+    return facts["evaluation"]["mean_confidence"] > facts["evaluation"]["accuracy_interval"][1]
+
+
+@predicate
+def underconfident(facts: Facts) -> bool:
+    """The mean confidence lies below the interval of the accuracy."""
+    return facts["evaluation"]["mean_confidence"] < facts["evaluation"]["accuracy_interval"][0]
+
+
+@predicate
+def calibrated(facts: Facts) -> bool:
+    """Neither, and in no part of the range are confidence and accuracy far apart."""
+    error = facts["evaluation"]["calibration"]["expected_calibration_error"]
+    return error <= CALIBRATED and not overconfident(facts) and not underconfident(facts)
+
+
+@predicate
+def useful(facts: Facts) -> bool:
+    """Better than every baseline, on photographs."""
+    return (
+        better_than_random(facts)
+        and better_than_majority(facts)
+        and better_than_logistic_regression(facts)
+        and not stand_in_data(facts)
+    )
+
+
+def _differs_from_logistic_regression(facts: Facts) -> bool:
+    return facts["baselines"]["mcnemar"]["p_value"] < SIGNIFICANCE

@@ -1,0 +1,98 @@
+"""The report's Markdown, which also reads well on GitHub, prepared for Pandoc's writers.
+
+GitHub knows no captions: there the caption of a figure or table is a paragraph that begins with its numbered
+name, `<span id="figure-x">**Figure 1.**</span>`, below the figure or above the table. Here it becomes a true
+caption, in Pandoc's syntax tree (as JSON; pandoc-types, Text.Pandoc.Definition). A highlighted quotation, such
+as `> [!WARNING]`, becomes a box without the heading that says the kind.
+"""
+
+import json
+from typing import Any
+
+Node = dict[str, Any]
+BOXES = {"note", "tip", "important", "warning", "caution"}
+
+
+def typeset(document: Node, form: str) -> Node:
+    """The syntax tree of a report, changed for Pandoc's writer of a form, `html` or `pdf` (by way of Typst)."""
+    finish = {"html": _for_html, "pdf": _for_typst}[form]
+    blocks = [finished for block in _captioned(document["blocks"]) for finished in finish(block)]
+    return document | {"blocks": blocks}
+
+
+def _captioned(blocks: list[Node]) -> list[Node]:
+    """The blocks, each caption within the figure or table that it belongs to."""
+    result: list[Node] = []
+    for block in blocks:
+        if _caption_of(block, "figure") and result and result[-1]["t"] == "Figure":
+            result[-1] = _with_caption(result[-1], block)
+        elif block["t"] == "Table" and result and _caption_of(result[-1], "table"):
+            result[-1] = _with_caption(block, result[-1])
+        else:
+            result.append(block)
+    return result
+
+
+def _caption_of(block: Node, kind: str) -> str:
+    """The name under which a paragraph is the caption of a figure or table; empty if it is none."""
+    if block["t"] != "Para" or block["c"][0]["t"] != "Span":
+        return ""
+    name: str = block["c"][0]["c"][0][0]
+    return name if name.startswith(f"{kind}-") else ""
+
+
+def _with_caption(block: Node, paragraph: Node) -> Node:
+    """A figure or table with the paragraph as its caption, known by the name that the paragraph had."""
+    span, *text = paragraph["c"]
+    (name, classes, attributes), number = span["c"]
+    caption = [None, [{"t": "Plain", "c": number + text}]]
+    return {"t": block["t"], "c": [[name, classes, attributes], caption, *block["c"][2:]]}
+
+
+def _for_html(block: Node) -> list[Node]:
+    """A table scrolls in a region of its own, which the keyboard can reach, below its caption."""
+    if _is_box(block):
+        return [{"t": "Div", "c": [["", block["c"][0][1], [["role", "note"]]], block["c"][1][1:]]}]
+    if block["t"] != "Table":
+        return [block]
+    (name, *_), caption, *rest = block["c"]
+    label = _text(caption[1][:1]).partition(".")[0] or "Table"
+    table = {"t": "Table", "c": [["", [], []], [None, []], *rest]}
+    attributes = [["role", "region"], ["tabindex", "0"], ["aria-label", label]]
+    region = {"t": "Div", "c": [["", ["scroll"], attributes], [table]]}
+    return [{"t": "Figure", "c": [[name, ["table"], []], caption, [region]]}] if name else [region]
+
+
+def _for_typst(block: Node) -> list[Node]:
+    """Pandoc's Typst writer drops the classes of boxes and the alternative texts of images."""
+    if _is_box(block):
+        kind = block["c"][0][1][0]
+        return [_raw(f"#box-{kind}["), *block["c"][1][1:], _raw("]")]
+    if block["t"] != "Figure":
+        return [block]
+    attributes, caption, body = block["c"]
+    image = body[0]["c"][0]
+    _, alternative, (path, _) = image["c"]
+    source = f"#image({json.dumps(path)}, alt: {json.dumps(_text(alternative), ensure_ascii=False)})"
+    plain = {"t": "Plain", "c": [{"t": "RawInline", "c": ["typst", source]}]}
+    return [{"t": "Figure", "c": [attributes, caption, [plain]]}]
+
+
+def _is_box(block: Node) -> bool:
+    return block["t"] == "Div" and bool(BOXES.intersection(block["c"][0][1]))
+
+
+def _raw(source: str) -> Node:
+    return {"t": "RawBlock", "c": ["typst", source]}
+
+
+def _text(nodes: Any) -> str:
+    """The plain text of a part of a syntax tree."""
+    if isinstance(nodes, list):
+        return "".join(_text(node) for node in nodes)
+    if nodes["t"] in ("Str", "Code", "Math"):
+        return nodes["c"] if nodes["t"] == "Str" else str(nodes["c"][1])
+    if nodes["t"] in ("Space", "SoftBreak", "LineBreak"):
+        return " "
+    content = nodes.get("c", [])
+    return _text(content if nodes["t"] in ("Plain", "Para", "Emph", "Strong") else content[-1])

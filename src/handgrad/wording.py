@@ -1,0 +1,124 @@
+"""How the report words facts: every number by a named filter, every text escaped for Markdown."""
+
+import re
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from typing import Any
+
+import yaml
+from markupsafe import Markup
+
+NONE = Markup("–")
+SUPERSCRIPTS = str.maketrans("−0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def percent(fraction: float | None) -> Markup:
+    """A fraction in per cent: 0.8574 as 85.7%."""
+    return NONE if fraction is None else Markup(f"{100 * fraction:.1f}%")
+
+
+def interval(bounds: Sequence[float]) -> Markup:
+    """Two fractions in per cent: 84.2 to 87.3%."""
+    low, high = bounds
+    return Markup(f"{100 * low:.1f} to {100 * high:.1f}%")
+
+
+def points(difference: float | None) -> Markup:
+    """A difference of two fractions in percentage points, with its sign: 0.0131 as +1.3."""
+    return NONE if difference is None else _number(f"{100 * difference:+z.1f}")
+
+
+def points_interval(bounds: Sequence[float]) -> Markup:
+    """Two differences of fractions in percentage points: −0.4 to +2.9."""
+    low, high = bounds
+    return Markup(f"{points(low)} to {points(high)}")
+
+
+def count(number: int | None) -> Markup:
+    """A number of things: 9037 as 9,037."""
+    return NONE if number is None else Markup(f"{number:,}")
+
+
+def signif(number: float | None, digits: int = 3) -> Markup:
+    """A measured number to so many significant digits: 0.35071 as 0.351, 0.0000123 as 1.23 × 10⁻⁵."""
+    if number is None:
+        return NONE
+    if number == 0:
+        return Markup("0")
+    rounded = Decimal(f"{number:.{digits - 1}e}")
+    return _number(f"{rounded:f}") if -5 < rounded.adjusted() < 6 else _scientific(rounded)
+
+
+def exact(number: float) -> Markup:
+    """A number that was chosen, not measured, with all its digits: 0.01, 1 × 10⁻⁶."""
+    decimal = Decimal(repr(number)).normalize()
+    return _number(f"{decimal:f}") if -6 < decimal.adjusted() < 7 else _scientific(decimal)
+
+
+def p_value(probability: float) -> Markup:
+    """A probability as p = 0.031; what lies below 0.001 only as that."""
+    return Markup("p < 0.001") if probability < 0.001 else Markup(f"p = {probability:.2g}")
+
+
+def escaped(text: str) -> Markup:
+    """A text as Markdown that shows it as it is, on one line, in Pandoc's dialect and in GitHub's."""
+    line = " ".join(re.sub(r"[\x00-\x1f\x7f]", " ", text).split())
+    line = re.sub(r"([\\`*_{}\[\]()<>#$&~^|@!])", r"\\\1", line)
+    line = re.sub(r":(?=\S)", r"\:", line)  # :name: is an emoji, http:// a link, and so is www.
+    line = re.sub(r"(?<=www)\.", r"\.", line)
+    line = re.sub(r"^(\w*)([-+.])(?=[-\s]|$)", r"\1\\\2", line)  # "- " and "1. " begin lists
+    return Markup(line)
+
+
+def code(text: str) -> Markup:
+    """A text in the type of a program; only escaped where it holds what would end that, or a table's cell."""
+    return Markup(f"`{text}`") if re.fullmatch(r"[^`|\s]+(?: [^`|\s]+)*", text) else escaped(text)
+
+
+def listing(texts: Iterable[str]) -> Markup:
+    """Several texts as one: a, b and c."""
+    *first, last = [text if isinstance(text, Markup) else escaped(text) for text in texts]
+    return Markup(f"{', '.join(first)} and {last}" if first else last)
+
+
+def yaml_text(text: str) -> Markup:
+    """A text as a value of the YAML at the top of the report, where texts are Markdown."""
+    return Markup('"' + str(escaped(text)).replace("\\", "\\\\").replace('"', '\\"') + '"')
+
+
+def yaml_block(content: Any) -> Markup:
+    """A mapping as a fenced block of YAML."""
+    text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=10_000)
+    fence = "`" * max([3, *(len(run) + 1 for run in re.findall("`+", text))])
+    return Markup(f"{fence}yaml\n{text}{fence}")
+
+
+def _number(text: str) -> Markup:
+    return Markup(text.replace("-", "−"))
+
+
+def _scientific(number: Decimal) -> Markup:
+    exponent = number.adjusted()
+    return Markup(
+        f"{_number(f'{number.scaleb(-exponent):f}')} × 10{_number(str(exponent)).translate(SUPERSCRIPTS)}"
+    )
+
+
+FILTERS = {
+    function.__name__: function
+    for function in (
+        percent,
+        interval,
+        points,
+        points_interval,
+        count,
+        signif,
+        exact,
+        p_value,
+        escaped,
+        code,
+        listing,
+        yaml_text,
+        yaml_block,
+    )
+}
