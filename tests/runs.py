@@ -117,7 +117,7 @@ def write_comparison(
 
 
 def write_gradient_check(results: Path) -> Path:
-    """check.json, of which only the sweep is filled: rounding error 1e-16 / step, truncation error by order."""
+    """check.json with a sweep alone: a rounding error of 1e-16 / step, and a truncation error."""
     steps = [10.0**-power for power in range(1, 14)]
     points = [
         {"epsilon": step, "forward": step + 1e-16 / step, "central": step**2 + 1e-16 / step} for step in steps

@@ -3,22 +3,31 @@
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
+from numpy.typing import NDArray
 
 from handgrad.figures.style import (
-    ABBREVIATIONS,
     BLUE,
     GREY,
     INK,
     VERMILION,
     new_figure,
-    short,
+    percent,
+    percentages,
     styled,
     whole_numbers,
 )
-from handgrad.selection import Combination
 
 LEADERBOARD_ROWS = 20
+# The columns beside the leaderboard: head, key of the row, points from the axis to the right edge.
+COLUMNS = [
+    ("Rank", "rank", 158),
+    ("Learning\nrate", "lr", 112),
+    ("Weight\ndecay", "weight_decay", 64),
+    ("Momentum", "momentum", 10),
+]
 # The distance from 1 to the next number of 64 bits.
 FLOAT64_STEP = 2.0**-52
 
@@ -32,15 +41,17 @@ def leaderboard(selection: dict[str, Any], baselines: dict[str, float], data: st
         baselines: up to three validation accuracies to compare with, by name.
         data: the name of the data.
     """
-    ranking = selection["ranking"]
+    ranking, seeds = selection["ranking"], selection["seeds"]
     shown = ranking if len(ranking) <= LEADERBOARD_ROWS else [*ranking[: LEADERBOARD_ROWS - 1], ranking[-1]]
-    left_out = len(ranking) - len(shown)
     positions = np.arange(len(shown))
-    if left_out:
+    if len(shown) < len(ranking):
+        # An empty row stands for those left out.
         positions[-1] += 1
+    images = f"{selection['validation_images']:,} validation images"
     figure = new_figure(
-        1.9 + 0.21 * len(shown),
-        f"Validation accuracy by combination ({data}, {selection['validation_images']:,} images)",
+        2.1 + 0.2 * len(shown),
+        "Validation accuracy by combination of hyperparameters",
+        f"{data}, {images}, " + (f"mean of {len(seeds)} seeds" if len(seeds) > 1 else f"seed {seeds[0]}"),
     )
     axes = figure.subplots()
     groups = [
@@ -52,69 +63,89 @@ def leaderboard(selection: dict[str, Any], baselines: dict[str, float], data: st
     intervals = np.array([row["validation_accuracy_interval"] for row in shown])
     for label, colour, marker, members in groups:
         if any(members):
-            axes.hlines(positions[members], *intervals[members].T, color=colour, linewidth=1.4)
+            axes.hlines(positions[members], *intervals[members].T, color=colour)
             axes.plot(accuracies[members], positions[members], marker, color=colour, label=label)
-    for (label, accuracy), line in zip(baselines.items(), [":", "--", "-."], strict=False):
-        axes.axvline(accuracy, color=GREY, linestyle=line, linewidth=1, label=f"{label}: {accuracy:.3f}")
-    if left_out:
-        axes.text(
-            accuracies[-2], positions[-1] - 1, f"{left_out:,} more", va="center", ha="center", color=GREY
-        )
-    axes.set_yticks(positions, [f"{row['rank']:,}.  {short(_combination(row))}" for row in shown])
+    for (name, accuracy), line in zip(baselines.items(), [":", "--", "-."], strict=False):
+        axes.axvline(accuracy, color=GREY, linestyle=line, label=f"{name} ({percent(accuracy)})")
+    if len(shown) < len(ranking):
+        _beside(axes, positions[-1] - 1, f"{len(ranking) - len(shown):,} more", COLUMNS[0][2] - 25, "left")
+    _columns(axes, positions, shown)
+    axes.set_yticks(positions, [])
     axes.set_ylim(positions[-1] + 0.7, -0.7)
-    axes.set_xlabel("Accuracy (mean over seeds)" if len(selection["seeds"]) > 1 else "Accuracy")
-    axes.set_ylabel("Rank and combination")
+    axes.set_xlabel("Accuracy (bars: 95 % Wilson intervals)")
+    axes.margins(x=0.04)
+    percentages(axes.xaxis)
     axes.grid(axis="y", visible=False)
-    figure.legend(
-        loc="outside lower left",
-        ncols=3,
-        title=f"Bars: 95 % Wilson intervals.  {ABBREVIATIONS}",
-        alignment="left",
-    )
+    figure.legend(loc="outside lower left", ncols=2)
     return figure
+
+
+def _columns(axes: Axes, positions: NDArray[np.int_], rows: list[dict[str, Any]]) -> None:
+    """Write rank and hyperparameters of the rows in columns at the left of the axis, with heads."""
+    for head, key, distance in COLUMNS:
+        _beside(axes, -1.2, head, distance)
+        for position, row in zip(positions, rows, strict=True):
+            _beside(axes, position, f"{row[key]:,}" if key == "rank" else f"{row[key]:g}", distance)
+
+
+def _beside(axes: Axes, position: float, text: str, distance: float, alignment: str = "right") -> None:
+    axes.annotate(
+        text,
+        xy=(0, position),
+        xycoords=axes.get_yaxis_transform(),
+        xytext=(-distance, 0),
+        textcoords="offset points",
+        horizontalalignment=alignment,
+        verticalalignment="center",
+        fontsize=8,
+    )
 
 
 @styled
 def trainer_agreement(comparison: dict[str, Any], data: str) -> Figure:
     """The largest differences between the trainers in every run, in the order of the config.
 
-    `comparison` is the content of comparison.json. The scale is logarithmic and holds 0 too, at its foot.
+    `comparison` is the content of comparison.json. The scale is logarithmic with 0 at its foot.
     """
     runs, tolerance = comparison["runs"], comparison["tolerance"]
-    figure = new_figure(3.4, f"Largest difference between {len(comparison['trainers'])} trainers ({data})")
+    figure = new_figure(
+        3.4, "Largest differences between the trainers", f"{data}; {', '.join(comparison['trainers'])}"
+    )
     axes = figure.subplots()
     numbers = np.arange(1, len(runs) + 1)
-    for key, label, marker, colour in [
-        ("loss", "losses", "o", BLUE),
-        ("parameter", "parameters", "x", VERMILION),
-    ]:
-        differences = [run[f"{key}_difference"] for run in runs]
+    for key, marker, colour in [("loss", "o", BLUE), ("parameter", "x", VERMILION)]:
         axes.plot(
             numbers,
-            differences,
+            [run[f"{key}_difference"] for run in runs],
             marker,
             color=colour,
+            markersize=8 if marker == "o" else 5,
             markerfacecolor="none",
-            label=f"of {label}",
-            markersize=7 if marker == "o" else 5,
+            label="losses" if key == "loss" else "parameters",
             clip_on=False,
             zorder=3,
         )
-    axes.axhline(tolerance, color=INK, linestyle="--", label=f"tolerance: {tolerance:g}")
-    axes.axhline(FLOAT64_STEP, color=GREY, linestyle=":", label="one bit of a float64 near 1")
+    axes.axhline(tolerance, color=INK, linestyle="--", label=f"tolerance ({tolerance:g})")
+    axes.axhline(FLOAT64_STEP, color=GREY, linestyle=":", label="float64 rounding at 1")
     largest = max(
-        tolerance, comparison["largest_loss_difference"], comparison["largest_parameter_difference"], 1e-13
+        tolerance, comparison["largest_loss_difference"], comparison["largest_parameter_difference"]
     )
-    decades = np.arange(-17, np.ceil(np.log10(largest)) + 1)
+    if comparison["bit_identical"]:
+        axes.text(
+            0.5,
+            0.35,
+            "All differences are 0: bit-identical",
+            transform=axes.transAxes,
+            ha="center",
+            color=GREY,
+        )
+    powers = np.arange(-18, max(-13, np.ceil(np.log10(largest)) + 1 if largest else -13) + 1)
     axes.set_yscale("symlog", linthresh=1e-18)
-    axes.set_ylim(0, 10 ** decades[-1])
-    axes.set_yticks([0, *10 ** decades[:: len(decades) // 6 + 1]])
+    axes.set_ylim(0, 10.0 ** powers[-1])
+    axes.set_yticks([0, *10.0 ** powers[1 :: len(powers) // 6 + 1]])
     axes.set_xlabel("Run, in the order of the config")
-    axes.set_ylabel("Largest absolute difference")
+    axes.set_ylabel("Absolute difference")
+    axes.yaxis.set_minor_locator(NullLocator())
     whole_numbers(axes)
-    figure.legend(loc="outside lower left", ncols=4)
+    figure.legend(loc="outside lower left", ncols=2)
     return figure
-
-
-def _combination(row: dict[str, Any]) -> Combination:
-    return Combination(row["lr"], row["weight_decay"], row["momentum"])

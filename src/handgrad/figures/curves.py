@@ -20,6 +20,7 @@ from handgrad.figures.style import (
     PURPLE,
     VERMILION,
     new_figure,
+    percentages,
     short,
     styled,
     whole_numbers,
@@ -54,7 +55,7 @@ def training_curves(curves: Sequence[Curve], classes: int, seed: int, data: str)
     `curves` are of the same seed and ranked, the selected run first. A diverged run is drawn as far as it
     is finite, with a cross at its last finite loss.
     """
-    figure = new_figure(6.8, f"Loss and accuracy during training ({data}, seed {seed})")
+    figure = new_figure(6.8, "Loss and accuracy during training", f"{data}, seed {seed}")
     panels = figure.subplots(2, 2, sharex=True)
     panels[0, 0].set_title("Selected run")
     panels[1, 0].set_title(f"All runs ({len(curves):,}), validation images")
@@ -69,6 +70,7 @@ def training_curves(curves: Sequence[Curve], classes: int, seed: int, data: str)
         axes.set_ylabel("Cross entropy (nats)")
     for axes in panels[:, 1]:
         axes.set_ylabel("Accuracy")
+        percentages(axes.yaxis)
         axes.axhline(1 / classes, color=GREY, linestyle=":", label="chance")
     _logarithmic_where_wide(panels[0, 0], curves[0].history[["training_loss", "validation_loss"]])
     panels[0, 0].legend()

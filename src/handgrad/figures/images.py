@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from handgrad.figures.style import GREY, new_figure, styled
+from handgrad.figures.style import new_figure, percent, styled
 from handgrad.images import Split
 
 SAMPLES = 10
@@ -19,44 +19,47 @@ ERRORS_PER_ROW = 6
 def sample_images(split: Split, classes: Sequence[str], data: str) -> Figure:
     """The first images of each class, one row a class."""
     figure = new_figure(
-        0.55 + 0.56 * len(classes), f"Training images ({data}; the first {SAMPLES} of each class)"
+        0.5 + 0.56 * len(classes),
+        "Training images by class",
+        f"{data}, the first {SAMPLES} of each class among {len(split):,} training images",
     )
     panels = figure.subplots(len(classes), SAMPLES, squeeze=False)
     for label, (name, row) in enumerate(zip(classes, panels, strict=True)):
-        chosen = np.flatnonzero(split.labels == label)[:SAMPLES]
         for axes in row:
             axes.set_axis_off()
-        for axes, position in zip(row, chosen, strict=False):
+        for axes, position in zip(row, np.flatnonzero(split.labels == label), strict=False):
             _show(axes, split.images[position])
-        row[0].text(-0.1, 0.5, name, transform=row[0].transAxes, ha="right", va="center")
+        row[0].text(-0.15, 0.5, name, transform=row[0].transAxes, ha="right", va="center")
     return figure
 
 
 @styled
-def misclassified_images(split: Split, errors: pd.DataFrame, mistakes: int, data: str) -> Figure:
-    """Errors of the selected model with their classes and confidence.
+def misclassified_images(test: Split, errors: pd.DataFrame, shown: int, data: str) -> Figure:
+    """The `shown` most confident errors of the selected model, with classes and confidence.
 
-    Args:
-        split: the test images.
-        errors: the rows of predictions.csv to show, the most confident first.
-        mistakes: the number of all errors.
-        data: the name of the data.
+    `errors` are the rows of predictions.csv with a wrong prediction; there may be none.
     """
-    rows = max(1, -(-len(errors) // ERRORS_PER_ROW))
-    shown = f"{len(errors)} of {mistakes:,} on {len(split):,} test images"
-    figure = new_figure(0.5 + 1.55 * rows, f"Most confident errors of the selected model ({data}, {shown})")
-    if errors.empty:
-        axes = figure.subplots()
-        axes.set_axis_off()
-        axes.text(0.5, 0.5, "No test image is misclassified.", ha="center", va="center", color=GREY)
-        return figure
+    worst = errors.sort_values("confidence", ascending=False, kind="stable").head(shown)
+    rows = max(1, -(-len(worst) // ERRORS_PER_ROW))
+    figure = new_figure(
+        0.6 + 1.5 * rows,
+        "Most confident errors of the selected model",
+        f"{data}, {len(worst)} of {len(errors):,} errors on {len(test):,} test images",
+    )
     panels = figure.subplots(rows, ERRORS_PER_ROW, squeeze=False)
-    position = {index: place for place, index in enumerate(split.indices)}
     for axes in panels.flat:
         axes.set_axis_off()
-    for axes, error in zip(panels.flat, errors.itertuples(), strict=False):
-        _show(axes, split.images[position[error.index]])
-        axes.set_title(f"{error.label},\nnot {error.predicted}\n{error.confidence:.1%}", fontsize=8)
+    if worst.empty:
+        figure.text(0.5, 0.4, "No test image is misclassified.", ha="center")
+    positions = {index: position for position, index in enumerate(test.indices)}
+    for axes, (_, error) in zip(panels.flat, worst.iterrows(), strict=False):
+        _show(axes, test.images[positions[error["index"]]])
+        confidence = error["confidence"]
+        axes.set_title(
+            f"true {error['label']}\npred. {error['predicted']}\n"
+            + ("> 99.9 %" if confidence > 0.999 else percent(confidence)),
+            fontsize=8,
+        )
     return figure
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from handgrad.figures.style import BLUE, GREY, INK, new_figure, styled
+from handgrad.figures.style import BLUE, GREY, INK, new_figure, percent, percentages, styled
 from handgrad.significance import wilson_interval
 
 
@@ -16,12 +16,13 @@ def confusion_matrix(evaluation: dict[str, Any], data: str) -> Figure:
     `evaluation` is the content of evaluation.json.
     """
     classes = evaluation["classes"]
+    few = len(classes) <= 5
     counts = np.array(evaluation["confusion_matrix"])
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    few = len(classes) <= 4
     figure = new_figure(
-        3.4 if few else 5.4,
-        f"Confusion matrix of the selected model ({data}, {evaluation['images']:,} test images)",
+        3.2 if few else 4.8,
+        "Confusion matrix of the selected model",
+        f"{data}, {evaluation['images']:,} test images",
     )
     axes = figure.subplots()
     mesh = axes.pcolormesh(shares, cmap="Blues", vmin=0, vmax=1, edgecolors="white", linewidth=1)
@@ -29,20 +30,20 @@ def confusion_matrix(evaluation: dict[str, Any], data: str) -> Figure:
         axes.text(
             column + 0.5,
             row + 0.5,
-            f"{counts[row, column]:,}\n{share:.1%}",
-            ha="center",
-            va="center",
+            f"{counts[row, column]:,}\n{percent(share)}",
+            horizontalalignment="center",
+            verticalalignment="center",
             fontsize=9 if few else 7,
             color="white" if share > 0.5 else INK,
         )
     centres = np.arange(len(classes)) + 0.5
-    axes.set_xticks(centres, classes, rotation=0 if few else 45, ha="center" if few else "right")
+    axes.set_xticks(centres, classes, rotation=0 if few else 30)
     axes.set_yticks(centres, classes)
-    axes.set(xlabel="Predicted class", ylabel="True class", aspect="equal", ylim=(len(classes), 0))
+    axes.set(xlabel="Predicted class", ylabel="True class", ylim=(len(classes), 0))
     axes.grid(visible=False)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    figure.colorbar(mesh, ax=axes, label="Share of the true class", format="{x:.0%}")
+    percentages(figure.colorbar(mesh, ax=axes, label="Part of the true class", pad=0.02).ax.yaxis)
     return figure
 
 
@@ -55,24 +56,24 @@ def calibration(evaluation: dict[str, Any], data: str) -> Figure:
     scores = evaluation["calibration"]
     bins = [row for row in scores["bins"] if row["images"]]
     figure = new_figure(
-        4.6, f"Calibration of the selected model ({data}, {evaluation['images']:,} test images)"
+        4.8, "Calibration of the selected model", f"{data}, {evaluation['images']:,} test images"
     )
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
     lowest = scores["bins"][0]["lower"]
     above.plot([lowest, 1], [lowest, 1], color=GREY, linestyle="--", label="perfect calibration")
     confidences = [row["confidence"] for row in bins]
-    accuracies = [row["accuracy"] for row in bins]
     intervals = [wilson_interval(row["accuracy"], row["images"]) for row in bins]
-    above.vlines(confidences, *np.transpose(intervals), color=BLUE, label="95 % Wilson interval")
+    above.vlines(confidences, *np.transpose(intervals), color=BLUE, alpha=0.5, label="95 % Wilson interval")
+    error = percent(scores["expected_calibration_error"])
     above.plot(
         confidences,
-        accuracies,
+        [row["accuracy"] for row in bins],
         "-o",
         color=BLUE,
-        label=f"selected model (expected calibration error {scores['expected_calibration_error']:.3f})",
+        label=f"selected model (expected calibration error {error})",
     )
     above.set(ylabel="Accuracy", ylim=(-0.02, 1.02))
-    above.legend()
+    above.legend(loc="lower right")
     below.bar(
         [row["lower"] for row in bins],
         [row["images"] for row in bins],
@@ -82,4 +83,6 @@ def calibration(evaluation: dict[str, Any], data: str) -> Figure:
         edgecolor="white",
     )
     below.set(xlabel="Confidence (probability of the predicted class)", ylabel="Images")
+    percentages(above.yaxis)
+    percentages(below.xaxis)
     return figure

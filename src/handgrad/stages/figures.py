@@ -42,7 +42,6 @@ def main() -> None:
     baselines = evaluation["baselines"]
     predictions = pd.read_csv(options.predictions)
     errors = predictions[predictions["label"] != predictions["predicted"]]
-    worst = errors.sort_values("confidence", ascending=False, kind="stable").head(MISCLASSIFIED)
     figures = {
         "sample_images.png": sample_images(read_split(options.train_data), options.classes, data),
         "training_curves.svg": training_curves(
@@ -59,7 +58,7 @@ def main() -> None:
         ),
         "confusion_matrix.svg": confusion_matrix(evaluation, data),
         "misclassified_images.png": misclassified_images(
-            read_split(options.test_data), worst, len(errors), data
+            read_split(options.test_data), errors, MISCLASSIFIED, data
         ),
         "trainer_agreement.svg": trainer_agreement(read_json(options.comparison), data),
         "epsilon_sweep.svg": epsilon_sweep(read_json(options.gradient_check)["epsilon_sweep"]),
