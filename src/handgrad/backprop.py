@@ -92,36 +92,35 @@ def _checked(model: Network, y_true: Tensor, y_pred: Tensor, loss: str) -> tuple
     """`y_true` and `y_pred` with all leading dimensions flattened into one, the batch."""
     if loss not in LOSSES:
         raise ValueError(f"no loss is named {loss!r}; expected one of {', '.join(LOSSES)}")
-    outputs, inputs = model.fc[str(model.L)].weight.shape[0], model.fc["1"].weight.shape[1]
+    outputs = model.fc[str(model.L)].weight.shape[0]
     if y_pred.shape[-1:] != (outputs,) or y_pred.numel() == 0:
         raise ValueError(
             f"y_pred has the shape {[*y_pred.shape]}; expected [batch, {outputs}], the model's outputs"
         )
-    y_pred = y_pred.reshape(-1, outputs)
-
-    values = [("a[0]", model.a.get(0), inputs)]
-    for layer in range(1, model.L + 1):
-        width = model.fc[str(layer)].weight.shape[0]
-        values += [(f"z[{layer}]", model.z.get(layer), width), (f"a[{layer}]", model.a.get(layer), width)]
-    for name, value, width in values:
-        if value is None:
-            raise ValueError(f"model.{name} is empty; expected a model that has run forward")
-        if value.numel() != len(y_pred) * width:
-            raise ValueError(
-                f"model.{name} has the shape {[*value.shape]}; expected [{len(y_pred)}, {width}], "
-                "from the forward pass that gave y_pred"
-            )
+    samples = y_pred.numel() // outputs
+    for name, values, layers in (("a", model.a, range(model.L)), ("z", model.z, range(1, model.L + 1))):
+        for layer in layers:
+            _check_value(f"model.{name}[{layer}]", values.get(layer), samples)
 
     if loss == "cross_entropy":
-        _check_classes(y_true, len(y_pred), outputs)
-        return y_true.reshape(-1), y_pred
+        _check_classes(y_true, samples, outputs)
+        return y_true.reshape(-1), y_pred.reshape(-1, outputs)
     if y_true.shape[-1:] != (outputs,) or y_true.numel() != y_pred.numel():
         raise ValueError(
             f"y_true has the shape {[*y_true.shape]}; expected that of y_pred, {[*y_pred.shape]}"
         )
     if torch.result_type(y_pred, y_true) != y_pred.dtype:
         raise ValueError(f"y_true is {y_true.dtype}; expected {y_pred.dtype}, as y_pred")
-    return y_true.reshape(-1, outputs), y_pred
+    return y_true.reshape(-1, outputs), y_pred.reshape(-1, outputs)
+
+
+def _check_value(name: str, value: Tensor | None, samples: int) -> None:
+    if value is None:
+        raise ValueError(f"{name} is empty; expected a model that has run forward")
+    if value.shape[:-1].numel() != samples:
+        raise ValueError(
+            f"{name} has the shape {[*value.shape]}; expected {samples} rows, of the forward pass of y_pred"
+        )
 
 
 def _check_classes(y_true: Tensor, samples: int, classes: int) -> None:
@@ -130,7 +129,6 @@ def _check_classes(y_true: Tensor, samples: int, classes: int) -> None:
             f"y_true is {y_true.dtype} of the shape {[*y_true.shape]}; expected class indices, "
             f"torch.int64 of the shape [{samples}]"
         )
-    if y_true.min() < 0 or y_true.max() >= classes:
-        raise ValueError(
-            f"y_true has classes from {y_true.min()} to {y_true.max()}; expected 0 to {classes - 1}"
-        )
+    lowest, highest = torch.aminmax(y_true)
+    if lowest < 0 or highest >= classes:
+        raise ValueError(f"y_true has classes from {lowest} to {highest}; expected 0 to {classes - 1}")

@@ -270,5 +270,5 @@ def test_values_of_another_batch_than_the_predictions_are_refused():
     model = MyNet([3, 4, 2])
     y_pred = model(torch.randn(5, 3))
     model(torch.randn(6, 3))
-    with pytest.raises(ValueError, match=r"model.a\[0\] has the shape \[6, 3\]; expected \[5, 3\]"):
+    with pytest.raises(ValueError, match=r"model.a\[0\] has the shape \[6, 3\]; expected 5 rows"):
         backpropagation(model, torch.zeros(5, 2), y_pred)

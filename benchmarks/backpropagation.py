@@ -1,0 +1,152 @@
+"""Time of loss.backward() over the time of backpropagation by hand, forward pass excluded on both sides.
+
+    python benchmarks/backpropagation.py [--dtype float32] [--output times.csv]
+
+The network is MyMLP with relu, the loss cross entropy. The contenders take turns of a few passes, each pass
+after a forward pass of its own; a ratio is the median over the turns, with its quartiles:
+
+* autograd: loss.backward(), on a fresh graph, with the gradients None before (the default of zero_grad);
+* buffers: Buffers.propagate, the preallocated variant that train_manual_backprop uses;
+* plain: backpropagation(), its checks of shapes and labels included.
+"""
+
+import argparse
+import csv
+import gc
+import platform
+import sys
+from collections.abc import Callable
+from itertools import product
+from pathlib import Path
+from statistics import median, quantiles
+from time import perf_counter
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from handgrad.backprop import backpropagation
+from handgrad.buffers import Buffers
+from handgrad.networks import MyMLP
+
+NETWORKS = ([2, 3, 2], [576, 128, 32, 10], [3072, 512, 128, 32, 2])
+BATCH_SIZES = (1, 32, 256)
+THREADS = (1, 2)
+TURNS = 25
+SECONDS_A_TURN = 0.05
+COLUMNS = (
+    "network",
+    "batch",
+    "threads",
+    "autograd_us",
+    "buffers_us",
+    "plain_us",
+    "ratio",
+    "lower_quartile",
+    "upper_quartile",
+    "plain_ratio",
+)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--dtype", choices=("float64", "float32"), default="float64")
+    parser.add_argument("--output", type=Path, help="a CSV file for the figures")
+    arguments = parser.parse_args()
+
+    print(
+        f"{processor()}; Python {platform.python_version()}, torch {torch.__version__}, {arguments.dtype}; "
+        "microseconds a pass, and time of autograd over time by hand\n"
+    )
+    print(
+        "| network | batch | threads | autograd | buffers | plain | autograd / buffers | autograd / plain |"
+    )
+    print("|---|---|---|---|---|---|---|---|")
+    rows = []
+    for threads, network, batch in product(THREADS, NETWORKS, BATCH_SIZES):
+        torch.set_num_threads(threads)
+        row = measured(network, batch, threads, getattr(torch, arguments.dtype))
+        rows.append(row)
+        print(
+            "| {network} | {batch} | {threads} | {autograd_us:.0f} | {buffers_us:.0f} | {plain_us:.0f} | "
+            "**{ratio:.2f}** ({lower_quartile:.2f}-{upper_quartile:.2f}) | {plain_ratio:.2f} |".format(**row),
+            flush=True,
+        )
+    if arguments.output:
+        with arguments.output.open("w", newline="") as file:
+            writer = csv.DictWriter(file, COLUMNS)
+            writer.writeheader()
+            writer.writerows(rows)
+
+
+def measured(network: list[int], batch: int, threads: int, dtype: torch.dtype) -> dict[str, Any]:
+    torch.manual_seed(256)
+    model = MyMLP(network[0], network[1:-1], network[-1]).to(dtype)
+    inputs, labels = torch.randn(batch, network[0], dtype=dtype), torch.randint(network[-1], (batch,))
+    contenders = [passes(model, inputs, labels) for passes in (autograd, buffers, plain)]
+    slowest = max(contender() for contender in contenders for _ in range(3))
+    passes_a_turn = max(3, min(50, int(SECONDS_A_TURN / slowest)))
+
+    turns = []
+    gc.collect()
+    gc.disable()
+    for _ in range(TURNS):
+        turns.append([median(contender() for _ in range(passes_a_turn)) for contender in contenders])
+    gc.enable()
+    times = [1e6 * median(turn) for turn in zip(*turns, strict=True)]
+    lower, middle, upper = quantiles([by_autograd / by_hand for by_autograd, by_hand, _ in turns], n=4)
+    plain_ratio = median(by_autograd / by_hand for by_autograd, _, by_hand in turns)
+    values = ("-".join(map(str, network)), batch, threads, *times, middle, lower, upper, plain_ratio)
+    return dict(zip(COLUMNS, values, strict=True))
+
+
+def autograd(model: MyMLP, inputs: Tensor, labels: Tensor) -> Callable[[], float]:
+    def one_pass() -> float:
+        model.zero_grad()
+        loss = functional.cross_entropy(model(inputs), labels)
+        start = perf_counter()
+        loss.backward()
+        return perf_counter() - start
+
+    return one_pass
+
+
+def buffers(model: MyMLP, inputs: Tensor, labels: Tensor) -> Callable[[], float]:
+    memory = Buffers(model, len(inputs))
+
+    def one_pass() -> float:
+        memory.forward(inputs)
+        memory.evaluate(labels, "cross_entropy")
+        start = perf_counter()
+        memory.propagate(labels, "cross_entropy")
+        return perf_counter() - start
+
+    return one_pass
+
+
+def plain(model: MyMLP, inputs: Tensor, labels: Tensor) -> Callable[[], float]:
+    def one_pass() -> float:
+        with torch.no_grad():
+            y_pred = model(inputs)
+        start = perf_counter()
+        backpropagation(model, labels, y_pred, "cross_entropy")
+        return perf_counter() - start
+
+    return one_pass
+
+
+def processor() -> str:
+    """The name of the CPU: Linux tells it in /proc only."""
+    information = Path("/proc/cpuinfo")
+    if information.exists():
+        for line in information.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or sys.platform
+
+
+if __name__ == "__main__":
+    main()
