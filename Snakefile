@@ -5,9 +5,6 @@ from snakemake.utils import min_version
 min_version("9.19")
 
 
-configfile: "config.yaml"
-
-
 # The steps run in the README's environment (constraints.txt); this names the base for an image made of it.
 container: "docker://python:3.11"
 

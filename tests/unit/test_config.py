@@ -90,7 +90,7 @@ def test_key_in_the_wrong_section_is_refused_with_the_right_one():
 def test_number_that_yaml_reads_as_text_is_refused_with_how_to_write_it():
     assert complaint(yaml.safe_load("hyperparameters: [{lr: 1e-3, weight_decay: 0, momentum: 0}]")) == (
         "config: hyperparameters[0].lr is '1e-3'; expected a number, above 0, at most 1000 "
-        "(YAML takes 1e-3 for text: write 0.001)"
+        "(YAML takes it for text: write 0.001, without quotes)"
     )
 
 

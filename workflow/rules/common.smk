@@ -7,17 +7,31 @@ from snakemake.exceptions import WorkflowError
 from snakemake.utils import Paramspace
 
 from handgrad.errors import ConfigError
-from handgrad.pipeline.config import combinations, read_schema, validated
+from handgrad.pipeline.config import check_syntax, combinations, read_schema, validated
 from handgrad.pipeline.fingerprints import fingerprint
 
 ROOT = Path(str(workflow.current_basedir)).parents[1]
 
-try:
-    config = validated(
-        config, read_schema(ROOT / "workflow/schemas/config.schema.yaml")
-    )
-except ConfigError as error:
-    raise WorkflowError(error)
+
+def checked(check, *arguments):
+    """What `check` makes of the arguments; its complaint is one of Snakemake's, without a traceback."""
+    try:
+        return check(*arguments)
+    except ConfigError as error:
+        raise WorkflowError(str(error)) from None
+
+
+# Before Snakemake reads it: that names no line, and takes the last of two equal keys.
+for file in ["config.yaml", *workflow.overwrite_configfiles]:
+    checked(check_syntax, Path(file))
+
+
+configfile: "config.yaml"
+
+
+config = checked(
+    validated, config, read_schema(ROOT / "workflow/schemas/config.schema.yaml")
+)
 
 # One row a run of each trainer: the combinations in the order of the config, each with every seed.
 RUNS = Paramspace(

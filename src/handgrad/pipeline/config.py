@@ -1,8 +1,10 @@
 """The config: checked against its schema, with messages for people, and completed with its defaults."""
 
 import itertools
+import json
 import math
 from collections import Counter
+from collections.abc import Hashable
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,43 @@ from jsonschema import Draft202012Validator, ValidationError
 from handgrad.errors import ConfigError
 
 HYPERPARAMETERS = ("lr", "weight_decay", "momentum")
-TYPE_NAMES = {"object": "keys with values", "array": "a list", "string": "text", "null": "null"}
+BOUNDS = {
+    "minimum": "at least",
+    "exclusiveMinimum": "above",
+    "maximum": "at most",
+    "exclusiveMaximum": "below",
+}
+LENGTHS = {"minItems": "at least", "maxItems": "at most"}
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """Reads plain YAML in which no key stands twice: other readers silently take the last one."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen = set()
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            if key.value in seen:
+                problem = f"{key.value} is given a second time; expected each key once"
+                raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+def check_syntax(path: Path) -> None:
+    """Check that the file at `path`, if there is one, is YAML in which no key stands twice.
+
+    Raises:
+        ConfigError: with the line, where it is known, and what is wrong in it.
+    """
+    if not path.exists():
+        return
+    try:
+        yaml.load(path.read_text(encoding="utf-8"), _StrictLoader)
+    except yaml.MarkedYAMLError as error:
+        line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise ConfigError(f"{path}{line}: {error.problem}") from error
+    except (yaml.YAMLError, ValueError, RecursionError, OSError) as error:
+        raise ConfigError(f"{path}: {error}") from error
 
 
 def read_schema(path: Path) -> dict[str, Any]:
@@ -28,18 +66,25 @@ def validated(config: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
     Raises:
         ConfigError: with one line for each key that is not allowed: the key, its value, what is expected.
     """
-    not_finite = [
-        f"{name} is {value}; expected a finite number" for name, value in _leaves(config) if _infinite(value)
-    ]
+    try:
+        # A schema's bounds let NaN pass.
+        not_finite = [
+            f"{name} is {value}; expected a finite number"
+            for name, value in _leaves(config)
+            if _infinite(value)
+        ]
+    except RecursionError:
+        raise ConfigError("config: a value holds itself, or is nested too deeply") from None
     errors = sorted(
         Draft202012Validator(schema).iter_errors(config), key=lambda error: list(map(str, error.path))
     )
-    problems = not_finite + [_message(error, schema) for error in errors]
+    problems = not_finite + [_message(error, schema) for error in errors if not _infinite(error.instance)]
     if not problems:
         config = _completed(config, schema, schema)
         problems = _contradictions(config)
     if problems:
-        raise ConfigError("config: " + "\nconfig: ".join(problems))
+        # A schema complains of every key that lacks; one line tells of all that lack in one place.
+        raise ConfigError("config: " + "\nconfig: ".join(dict.fromkeys(problems)))
     return config
 
 
@@ -54,13 +99,16 @@ def _leaves(value: Any, name: str = "") -> list[tuple[str, Any]]:
     """Every scalar of a config with its dotted name."""
     if isinstance(value, dict):
         return [
-            leaf
-            for key, item in value.items()
-            for leaf in _leaves(item, f"{name}.{key}" if name else str(key))
+            leaf for key, item in value.items() for leaf in _leaves(item, f"{name}.{_key(key)}".lstrip("."))
         ]
     if isinstance(value, list):
         return [leaf for index, item in enumerate(value) for leaf in _leaves(item, f"{name}[{index}]")]
     return [(name, value)]
+
+
+def _key(key: Any) -> str:
+    text = str(key)
+    return text if text.isprintable() else ascii(text)
 
 
 def _infinite(value: Any) -> bool:
@@ -79,16 +127,16 @@ def _message(error: ValidationError, schema: dict[str, Any]) -> str:
     value: Any = error.instance
     if error.validator == "additionalProperties":
         known = list(part["properties"])
-        unknown = sorted((str(key) for key in value if key not in known), key=str)
+        unknown = sorted(_key(key) for key in value if key not in known)
         return "; ".join(_unknown_key(name, key, known, schema) for key in unknown)
     if error.validator == "required":
         lacking = ", ".join(key for key in part["required"] if key not in value)
         return f"{name} lacks {lacking}; expected the keys {', '.join(part['required'])}"
     if error.validator == "uniqueItems":
-        return f"{name} is {value}; expected no value twice"
+        return f"{name} is {_shown(value)}; expected no value twice"
     message = f"{name or 'the file'} is {_shown(value)}; expected {_expected(part, schema)}"
     if isinstance(value, str) and part.get("type") in ("number", "integer") and _is_number(value):
-        message += f" (YAML takes {value} for text: write {float(value)!r})"
+        message += f" (YAML takes it for text: write {_number(float(value))}, without quotes)"
     if "enum" in part and (close := get_close_matches(str(value), map(str, part["enum"]), 1)):
         message += f" (did you mean {close[0]}?)"
     return message
@@ -107,7 +155,7 @@ def _unknown_key(section: str, key: str, known: list[str], schema: dict[str, Any
 
 
 def _shown(value: Any) -> str:
-    text = "null" if value is None else repr(value)
+    text = json.dumps(value) if value is None or isinstance(value, bool) else repr(value)
     return text if len(text) <= 80 else text[:77] + "..."
 
 
@@ -119,38 +167,30 @@ def _is_number(text: str) -> bool:
         return False
 
 
+def _number(value: float) -> str:
+    """`value` as YAML reads it back: 1.0e-05, where Python writes 1e-05."""
+    text = repr(value)
+    if value.is_integer() and "e" not in text:
+        return text.removesuffix(".0")
+    return text if "." in text else text.replace("e", ".0e")
+
+
 def _expected(part: dict[str, Any], schema: dict[str, Any]) -> str:
     """What a part of the schema allows, in words."""
     if "enum" in part:
         return "one of " + ", ".join(map(str, part["enum"]))
     if part.get("type") in ("number", "integer"):
-        bounds = [
-            text.format(part[key])
-            for key, text in (
-                ("minimum", "at least {}"),
-                ("exclusiveMinimum", "above {}"),
-                ("maximum", "at most {}"),
-                ("exclusiveMaximum", "below {}"),
-            )
-            if key in part
-        ]
+        bounds = [f"{text} {part[key]}" for key, text in BOUNDS.items() if key in part]
         kind = "a whole number" if part["type"] == "integer" else "a number"
         return f"{kind}, {', '.join(bounds)}".rstrip(", ")
-    types = part["type"] if isinstance(part["type"], list) else [part["type"]]
-    words = " or ".join(TYPE_NAMES[name] for name in types)
-    if "pattern" in part:
-        words += f" that matches {part['pattern']}"
-    if "minItems" in part:
-        words += f" of at least {part['minItems']}" + (
-            f", at most {part['maxItems']}" if "maxItems" in part else ""
-        )
-    if "minLength" in part:
-        words += " that is not empty" + (
-            f", at most {part['maxLength']} characters" if "maxLength" in part else ""
-        )
-    if "array" in types:
-        words += f" of values each {_expected(_resolved(part['items'], schema), schema)}"
-    return words
+    if part["type"] == "object":
+        return f"a mapping with the keys {', '.join(part['properties'])}"
+    if part["type"] == "array":
+        bounds = [f"{text} {part[key]}" for key, text in LENGTHS.items() if key in part]
+        each = _expected(_resolved(part["items"], schema), schema)
+        return f"a list{' of ' * bool(bounds)}{', '.join(bounds)}, each {each}"
+    # Of a text the schema itself says in words what its pattern asks for.
+    return str(part["description"])
 
 
 def _resolved(part: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
