@@ -21,6 +21,8 @@ from handgrad.figures.style import (
 )
 
 LEADERBOARD_ROWS = 20
+# More points than this are small, and one bitmap, or the file would grow with every run.
+MANY_RUNS = 100
 # The columns beside the leaderboard: head, key of the row, points from the axis to the right edge.
 COLUMNS = [
     ("Rank", "rank", 158),
@@ -68,7 +70,10 @@ def leaderboard(selection: dict[str, Any], baselines: dict[str, float], data: st
     for (name, accuracy), line in zip(baselines.items(), [":", "--", "-."], strict=False):
         axes.axvline(accuracy, color=GREY, linestyle=line, label=f"{name} ({percent(accuracy)})")
     if len(shown) < len(ranking):
-        _beside(axes, positions[-1] - 1, f"{len(ranking) - len(shown):,} more", COLUMNS[0][2] - 25, "left")
+        left_out = f"{len(ranking) - len(shown):,} more combinations"
+        axes.text(
+            0.5, positions[-1] - 1, left_out, transform=axes.get_yaxis_transform(), ha="center", va="center"
+        )
     _columns(axes, positions, shown)
     axes.set_yticks(positions, [])
     axes.set_ylim(positions[-1] + 0.7, -0.7)
@@ -82,23 +87,13 @@ def leaderboard(selection: dict[str, Any], baselines: dict[str, float], data: st
 
 def _columns(axes: Axes, positions: NDArray[np.int_], rows: list[dict[str, Any]]) -> None:
     """Write rank and hyperparameters of the rows in columns at the left of the axis, with heads."""
+    look: dict[str, Any] = {"textcoords": "offset points", "horizontalalignment": "right", "fontsize": 8}
+    beside = axes.get_yaxis_transform()
     for head, key, distance in COLUMNS:
-        _beside(axes, -1.2, head, distance)
+        axes.annotate(head, (0, 1), xytext=(-distance, 2), xycoords="axes fraction", va="bottom", **look)
         for position, row in zip(positions, rows, strict=True):
-            _beside(axes, position, f"{row[key]:,}" if key == "rank" else f"{row[key]:g}", distance)
-
-
-def _beside(axes: Axes, position: float, text: str, distance: float, alignment: str = "right") -> None:
-    axes.annotate(
-        text,
-        xy=(0, position),
-        xycoords=axes.get_yaxis_transform(),
-        xytext=(-distance, 0),
-        textcoords="offset points",
-        horizontalalignment=alignment,
-        verticalalignment="center",
-        fontsize=8,
-    )
+            text = f"{row[key]:,}" if key == "rank" else f"{row[key]:g}"
+            axes.annotate(text, (0, position), xytext=(-distance, 0), xycoords=beside, va="center", **look)
 
 
 @styled
@@ -113,16 +108,18 @@ def trainer_agreement(comparison: dict[str, Any], data: str) -> Figure:
     )
     axes = figure.subplots()
     numbers = np.arange(1, len(runs) + 1)
-    for key, marker, colour in [("loss", "o", BLUE), ("parameter", "x", VERMILION)]:
+    many = len(runs) > MANY_RUNS
+    for key, marker, size, colour in [("loss", "o", 7, BLUE), ("parameter", "x", 4, VERMILION)]:
         axes.plot(
             numbers,
             [run[f"{key}_difference"] for run in runs],
             marker,
             color=colour,
-            markersize=8 if marker == "o" else 5,
+            markersize=size / 2 if many else size,
             markerfacecolor="none",
             label="losses" if key == "loss" else "parameters",
             clip_on=False,
+            rasterized=many,
             zorder=3,
         )
     axes.axhline(tolerance, color=INK, linestyle="--", label=f"tolerance ({tolerance:g})")

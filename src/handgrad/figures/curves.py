@@ -58,23 +58,22 @@ def training_curves(curves: Sequence[Curve], classes: int, seed: int, data: str)
     figure = new_figure(6.8, "Loss and accuracy during training", f"{data}, seed {seed}")
     panels = figure.subplots(2, 2, sharex=True)
     panels[0, 0].set_title("Selected run")
-    panels[1, 0].set_title(f"All runs ({len(curves):,}), validation images")
-    for column, quantity in enumerate(["loss", "accuracy"]):
-        above, below = panels[:, column]
-        for split, colour, line in [("training", ORANGE, "--"), ("validation", BLUE, "-")]:
-            _line(above, curves[0].history, f"{split}_{quantity}", color=colour, linestyle=line, label=split)
-        _all_runs(below, curves, f"validation_{quantity}")
-        below.set_xlabel("Epoch")
-        whole_numbers(below)
+    panels[1, 0].set_title(f"All runs ({len(curves):,}), validation images", pad=8)
     for axes in panels[:, 0]:
         axes.set_ylabel("Cross entropy (nats)")
     for axes in panels[:, 1]:
         axes.set_ylabel("Accuracy")
         percentages(axes.yaxis)
         axes.axhline(1 / classes, color=GREY, linestyle=":", label="chance")
+    for column, quantity in enumerate(["loss", "accuracy"]):
+        above, below = panels[:, column]
+        for split, colour, line in [("training", ORANGE, "--"), ("validation", BLUE, "-")]:
+            _line(above, curves[0].history, f"{split}_{quantity}", color=colour, linestyle=line, label=split)
+        above.legend()
+        _all_runs(below, curves, f"validation_{quantity}")
+        below.set_xlabel("Epoch")
+        whole_numbers(below)
     _logarithmic_where_wide(panels[0, 0], curves[0].history[["training_loss", "validation_loss"]])
-    panels[0, 0].legend()
-    panels[0, 1].legend()
     handles, labels = panels[1, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower left", ncols=2, title=ABBREVIATIONS, alignment="left")
     return figure
@@ -114,9 +113,10 @@ def _diverged_runs(axes: Axes, histories: Sequence[pd.DataFrame], column: str) -
 
 
 def _bundle(axes: Axes, histories: Sequence[pd.DataFrame], column: str, **look: Any) -> None:
-    """Draw a column of many histories as thin lines."""
+    """Draw a column of many histories as thin lines, the thinner where they are many."""
     lines = [history[["epoch", column]].to_numpy() for history in histories]
-    axes.add_collection(LineCollection(lines, linewidths=0.7, rasterized=len(lines) > MANY_CURVES, **look))
+    many = len(lines) > MANY_CURVES
+    axes.add_collection(LineCollection(lines, linewidths=0.3 if many else 0.7, rasterized=many, **look))
 
 
 def _line(axes: Axes, history: pd.DataFrame, column: str, **look: Any) -> None:

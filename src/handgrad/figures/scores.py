@@ -37,7 +37,8 @@ def confusion_matrix(evaluation: dict[str, Any], data: str) -> Figure:
             color="white" if share > 0.5 else INK,
         )
     centres = np.arange(len(classes)) + 0.5
-    axes.set_xticks(centres, classes, rotation=0 if few else 30)
+    slant: dict[str, Any] = {} if few else {"rotation": 30, "ha": "right", "rotation_mode": "anchor"}
+    axes.set_xticks(centres, classes, **slant)
     axes.set_yticks(centres, classes)
     axes.set(xlabel="Predicted class", ylabel="True class", ylim=(len(classes), 0))
     axes.grid(visible=False)
