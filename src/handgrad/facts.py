@@ -1,6 +1,6 @@
 """Every number of the report, assembled from the files of a run: templates calculate nothing.
 
-Fractions lie in 0 to 1; what is not finite is None. The sections are named as the report's chapters need them.
+Fractions lie in 0 to 1; what is not finite is None.
 """
 
 import math
@@ -14,6 +14,8 @@ Record = dict[str, Any]
 HYPERPARAMETERS = ("lr", "weight_decay", "momentum")
 # What one core of a present-day machine gives for float64 matrix products, in operations a second.
 REFERENCE_RATE = 5e10
+# Half the distance from 1 to the next float64.
+ROUNDING_UNIT = 2.0**-53
 TOP = 10
 COMPLETE = 100
 
@@ -50,8 +52,8 @@ def assemble(
         "comparison": _comparison(comparison),
         "selection": {key: value for key, value in selection.items() if key != "ranking"},
         "leaderboard": leaderboard,
-        "effects": _effects(leaderboard["rows"], selection["validation_images"]),
-        "runs": [_run(history) for history in histories],
+        "effects": _effects(leaderboard["rows"]),
+        "health": _health([_run(history) for history in histories]),
         "training": _training(histories, selection["selected"]["run"], summary),
         "evaluation": _evaluation(evaluation),
         "baselines": _baselines(evaluation, baselines),
@@ -145,6 +147,7 @@ def _cost(config: Record, summary: Record, model: Record, runs: int) -> Record:
         "trainings": trainings,
         "all": training * trainings,
         "reference_rate": REFERENCE_RATE,
+        "epoch_seconds": epoch / REFERENCE_RATE,
         "training_seconds": training / REFERENCE_RATE,
         "all_seconds": training * trainings / REFERENCE_RATE,
     }
@@ -170,7 +173,23 @@ def _gradients(check: Record) -> Record:
         "networks": _by_network(autograd["checks"], central["checks"]),
         "activations": sorted({one["activation"] for one in autograd["checks"]}),
         "batch_sizes": sorted({one["batch_size"] for one in autograd["checks"]}),
-        "epsilon_sweep": check["epsilon_sweep"],
+        "epsilon_sweep": _epsilon_sweep(check["epsilon_sweep"]),
+    }
+
+
+def _epsilon_sweep(sweep: Record) -> Record:
+    """The sweep with what theory predicts: the order of each error, and where rounding takes over from it."""
+    points = sweep["points"]
+    return {
+        **sweep,
+        "forward": sweep["forward"]
+        | {"expected_slope": 1, "expected_best_epsilon": ROUNDING_UNIT ** (1 / 2)},
+        "central": sweep["central"]
+        | {"expected_slope": 2, "expected_best_epsilon": ROUNDING_UNIT ** (1 / 3)},
+        "largest_epsilon": max(point["epsilon"] for point in points),
+        "smallest_epsilon": min(point["epsilon"] for point in points),
+        "central_above_squared_epsilon": sum(point["central"] > point["epsilon"] ** 2 for point in points),
+        "rounding_unit": ROUNDING_UNIT,
     }
 
 
@@ -223,25 +242,36 @@ def _leaderboard(selection: Record) -> Record:
     return {
         "rows": rows,
         "top": min(TOP, len(rows)),
+        "largest_lr": max(row["lr"] for row in rows),
         "complete": len(rows) <= COMPLETE,
         "several_seeds": len(selection["seeds"]) > 1,
-        "one_class": sum(row["predicted_classes"] == 1 and not row["diverged"] for row in rows),
+        "collapsed": [row for row in rows if row["predicted_classes"] == 1 and not row["diverged"]],
+        "diverged": [row for row in rows if row["diverged"]],
+        "near_selected": sum(
+            not row["diverged"] and row["validation_accuracy_interval"][1] >= rows[0]["validation_accuracy"]
+            for row in rows[1:]
+        ),
         "equal_to_selected": sum(row["tied_accuracy_with_selected"] for row in rows),
     }
 
 
-def _effects(rows: Sequence[Record], images: int) -> list[Record]:
-    """What a change of one hyperparameter did, others equal: neighbouring values, largest difference first."""
-    effects = []
+def _effects(rows: Sequence[Record]) -> Record:
+    """What a step to the next value tried of each hyperparameter did, others equal; largest difference first."""
+    effects: Record = {}
     for name in HYPERPARAMETERS:
-        others = [other for other in HYPERPARAMETERS if other != name]
         lines: dict[tuple[float, ...], list[Record]] = {}
         for row in rows:
-            lines.setdefault(tuple(row[other] for other in others), []).append(row)
-        for line in lines.values():
-            for before, after in pairwise(sorted(line, key=lambda row: row[name])):
-                effects.append(_effect(name, before, after))
-    return sorted(effects, key=lambda effect: -abs(effect["difference"]))
+            if not row["diverged"]:
+                lines.setdefault(tuple(row[other] for other in HYPERPARAMETERS if other != name), []).append(
+                    row
+                )
+        steps = [
+            _effect(name, before, after)
+            for line in lines.values()
+            for before, after in pairwise(sorted(line, key=lambda row: row[name]))
+        ]
+        effects[name] = sorted(steps, key=lambda step: -abs(step["difference"]))
+    return effects
 
 
 def _effect(name: str, before: Record, after: Record) -> Record:
@@ -256,8 +286,6 @@ def _effect(name: str, before: Record, after: Record) -> Record:
         "from": before[name],
         "to": after[name],
         "others": {other: before[other] for other in HYPERPARAMETERS if other != name},
-        "diverged_from": before["diverged"],
-        "diverged_to": after["diverged"],
         "accuracy_from": before["validation_accuracy"],
         "accuracy_to": after["validation_accuracy"],
         "difference": after["validation_accuracy"] - before["validation_accuracy"],
@@ -288,6 +316,19 @@ def _run(history: Record) -> Record:
         if lowest is None
         else 1 + history["validation_loss"].index(lowest),
         "different_training_losses": len(set(losses)),
+    }
+
+
+def _health(runs: Sequence[Record]) -> Record:
+    """How many trainings show what a healthy one does not."""
+    finished = [run for run in runs if run["diverged_epoch"] is None]
+    return {
+        "runs": len(runs),
+        "diverged": len(runs) - len(finished),
+        "constant_losses": sum(
+            run["epochs"] > 1 and run["different_training_losses"] == 1 for run in finished
+        ),
+        "risen_losses": sum(run["last_training_loss"] > run["first_training_loss"] for run in finished),
     }
 
 

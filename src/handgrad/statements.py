@@ -57,8 +57,37 @@ def leak_between_splits(facts: Facts) -> bool:
 
 
 @predicate
+def slopes_as_expected(facts: Facts) -> bool:
+    """Truncation errors fall with the first power of epsilon (forward) and with the second (central)."""
+    sweep = facts["gradients"]["epsilon_sweep"]
+    return all(
+        abs(sweep[kind]["slope"] - sweep[kind]["expected_slope"]) < 0.1 for kind in ("forward", "central")
+    )
+
+
+@predicate
+def error_above_squared_epsilon(facts: Facts) -> bool:
+    """The error of a correct gradient exceeds the square of epsilon for some epsilon."""
+    sweep = facts["gradients"]["epsilon_sweep"]
+    return sweep["central_above_squared_epsilon"] > 0
+
+
+@predicate
+def gradients_bit_identical(facts: Facts) -> bool:
+    """All gradients by hand are autograd's to the last bit."""
+    autograd = facts["gradients"]["autograd"]
+    return autograd["bit_identical"] == autograd["checks"]
+
+
+@predicate
 def several_trainers(facts: Facts) -> bool:
     return len(facts["comparison"]["trainers"]) > 1
+
+
+@predicate
+def equal_bits_required(facts: Facts) -> bool:
+    """No difference between trainers was tolerated."""
+    return facts["comparison"]["tolerance"] == 0
 
 
 @predicate
@@ -92,7 +121,20 @@ def only_one_converged(facts: Facts) -> bool:
 @predicate
 def some_collapsed(facts: Facts) -> bool:
     """A combination that did not diverge predicts one class for all validation images."""
-    return facts["leaderboard"]["one_class"] > 0
+    return bool(facts["leaderboard"]["collapsed"])
+
+
+@predicate
+def collapse_by_weight_decay(facts: Facts) -> bool:
+    """Every collapsed combination has a larger weight decay than every other that did not diverge."""
+    rows = [row for row in facts["leaderboard"]["rows"] if not row["diverged"]]
+    return _separated(rows, "weight_decay", lambda row: row["predicted_classes"] == 1)
+
+
+@predicate
+def divergence_by_learning_rate(facts: Facts) -> bool:
+    """Every diverged combination has a larger learning rate than every other."""
+    return _separated(facts["leaderboard"]["rows"], "lr", lambda row: row["diverged"])
 
 
 @predicate
@@ -134,6 +176,18 @@ def constant_losses(facts: Facts) -> bool:
 
 
 @predicate
+def some_run_constant(facts: Facts) -> bool:
+    """In a run that did not diverge the training loss never changed."""
+    return facts["health"]["constant_losses"] > 0
+
+
+@predicate
+def some_run_rose(facts: Facts) -> bool:
+    """In a run that did not diverge the training loss ended higher than after the first epoch."""
+    return facts["health"]["risen_losses"] > 0
+
+
+@predicate
 def training_loss_rose(facts: Facts) -> bool:
     """The training loss of the selected model is higher after the last epoch than after the first."""
     return facts["training"]["last_training_loss"] > facts["training"]["first_training_loss"]
@@ -141,7 +195,7 @@ def training_loss_rose(facts: Facts) -> bool:
 
 @predicate
 def validation_loss_far_below_training(facts: Facts) -> bool:
-    """The validation loss is less than 80% of the training loss: a sign of a leak or of a wrong measurement."""
+    """The validation loss is less than 80% of the training loss: a leak, or a loss measured wrongly."""
     return facts["training"]["validation_over_training_loss"] < 0.8
 
 
@@ -246,3 +300,10 @@ def useful(facts: Facts) -> bool:
 
 def _differs_from_logistic_regression(facts: Facts) -> bool:
     return facts["baselines"]["mcnemar"]["p_value"] < SIGNIFICANCE
+
+
+def _separated(rows: list[Facts], name: str, failed: Callable[[Facts], bool]) -> bool:
+    """Whether the rows that failed are those with the largest values of a hyperparameter."""
+    of_failed = [row[name] for row in rows if failed(row)]
+    of_others = [row[name] for row in rows if not failed(row)]
+    return bool(of_failed and of_others) and min(of_failed) > max(of_others)

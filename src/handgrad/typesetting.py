@@ -1,9 +1,9 @@
 """The report's Markdown, which also reads well on GitHub, prepared for Pandoc's writers.
 
-GitHub knows no captions: there the caption of a figure or table is a paragraph that begins with its numbered
-name, `<span id="figure-x">**Figure 1.**</span>`, below the figure or above the table. Here it becomes a true
-caption, in Pandoc's syntax tree (as JSON; pandoc-types, Text.Pandoc.Definition). A highlighted quotation, such
-as `> [!WARNING]`, becomes a box without the heading that says the kind.
+GitHub knows no captions: there the caption of a figure or table is a paragraph that begins with its name and
+number, `<span id="figure-x">**Figure 1.**</span>`, below the figure or above the table. Here it becomes a
+true caption, in Pandoc's syntax tree (as JSON; pandoc-types, Text.Pandoc.Definition). A highlighted
+quotation, such as `> [!WARNING]`, becomes a box without the heading that says the kind.
 """
 
 import json
@@ -14,7 +14,7 @@ BOXES = {"note", "tip", "important", "warning", "caution"}
 
 
 def typeset(document: Node, form: str) -> Node:
-    """The syntax tree of a report, changed for Pandoc's writer of a form, `html` or `pdf` (by way of Typst)."""
+    """The syntax tree of a report, changed for Pandoc's writer of HTML, or of Typst for a PDF."""
     finish = {"html": _for_html, "pdf": _for_typst}[form]
     blocks = [finished for block in _captioned(document["blocks"]) for finished in finish(block)]
     return document | {"blocks": blocks}
@@ -67,7 +67,8 @@ def _for_typst(block: Node) -> list[Node]:
     """Pandoc's Typst writer drops the classes of boxes and the alternative texts of images."""
     if _is_box(block):
         kind = block["c"][0][1][0]
-        return [_raw(f"#box-{kind}["), *block["c"][1][1:], _raw("]")]
+        _, first, *others = block["c"][1]
+        return [_raw(f"#{kind}["), first, _raw("]["), *others, _raw("]")]
     if block["t"] != "Figure":
         return [block]
     attributes, caption, body = block["c"]

@@ -8,8 +8,10 @@ from typing import Any
 import yaml
 from markupsafe import Markup
 
-NONE = Markup("–")
-SUPERSCRIPTS = str.maketrans("−0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+NONE = Markup("\N{EN DASH}")
+MINUS = "\N{MINUS SIGN}"
+TIMES = "\N{MULTIPLICATION SIGN}"
+SUPERSCRIPTS = str.maketrans(f"{MINUS}0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def percent(fraction: float | None) -> Markup:
@@ -28,8 +30,13 @@ def points(difference: float | None) -> Markup:
     return NONE if difference is None else _number(f"{100 * difference:+z.1f}")
 
 
+def size(difference: float | None) -> Markup:
+    """A difference of two fractions in percentage points, without its sign: -0.0131 as 1.3."""
+    return NONE if difference is None else Markup(f"{100 * abs(difference):.1f}")
+
+
 def points_interval(bounds: Sequence[float]) -> Markup:
-    """Two differences of fractions in percentage points: −0.4 to +2.9."""
+    """Two differences of fractions in percentage points: -0.4 to +2.9."""
     low, high = bounds
     return Markup(f"{points(low)} to {points(high)}")
 
@@ -40,7 +47,7 @@ def count(number: int | None) -> Markup:
 
 
 def signif(number: float | None, digits: int = 3) -> Markup:
-    """A measured number to so many significant digits: 0.35071 as 0.351, 0.0000123 as 1.23 × 10⁻⁵."""
+    """A measured number to so many significant digits: 0.35071 as 0.351; by powers of ten where needed."""
     if number is None:
         return NONE
     if number == 0:
@@ -50,7 +57,7 @@ def signif(number: float | None, digits: int = 3) -> Markup:
 
 
 def exact(number: float) -> Markup:
-    """A number that was chosen, not measured, with all its digits: 0.01, 1 × 10⁻⁶."""
+    """A number that was chosen, not measured, with all its digits."""
     decimal = Decimal(repr(number)).normalize()
     return _number(f"{decimal:f}") if -6 < decimal.adjusted() < 7 else _scientific(decimal)
 
@@ -94,14 +101,13 @@ def yaml_block(content: Any) -> Markup:
 
 
 def _number(text: str) -> Markup:
-    return Markup(text.replace("-", "−"))
+    return Markup(text.replace("-", MINUS))
 
 
 def _scientific(number: Decimal) -> Markup:
-    exponent = number.adjusted()
-    return Markup(
-        f"{_number(f'{number.scaleb(-exponent):f}')} × 10{_number(str(exponent)).translate(SUPERSCRIPTS)}"
-    )
+    mantissa = number.scaleb(-number.adjusted())
+    exponent = _number(str(number.adjusted())).translate(SUPERSCRIPTS)
+    return Markup(f"{_number(f'{mantissa:f}')} {TIMES} 10{exponent}")
 
 
 FILTERS = {
@@ -110,6 +116,7 @@ FILTERS = {
         percent,
         interval,
         points,
+        size,
         points_interval,
         count,
         signif,
