@@ -185,6 +185,19 @@ def test_float32_gradients_are_judged_by_float64_differences():
     assert "layer 1, weight[2, 1]" in complaint(check_gradients, model, inputs, y_true, gradients=gradients)
 
 
+def test_where_float32_puts_a_unit_beyond_its_kink_its_own_and_the_gradients_below_are_not_judged():
+    model = MyNet([2, 2, 2, 1], ["identity", "relu", "identity"])
+    with torch.no_grad():
+        for layer in ("1", "2"):
+            model.fc[layer].weight.copy_(torch.eye(2))
+            model.fc[layer].bias.zero_()
+        model.fc["2"].weight[0, 0] = 1e-30
+    # z_2 = (1e-30 * 1e-20, 1): in float32 the first underflows to 0, where relu is at rest.
+    check = check_gradients(model, torch.tensor([[1e-20, 1.0]]), torch.zeros(1, 1))
+    # Judged: two weights and the bias of the other unit, and those of the output layer.
+    assert (check.parameters_checked, check.kinks) == (3 + 3, 3 + 6)
+
+
 def test_a_loss_that_is_not_finite_leaves_nothing_to_judge():
     model, inputs, y_true = draw([2, 3, 2])
     with torch.no_grad():
