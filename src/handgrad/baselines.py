@@ -53,7 +53,8 @@ def logistic_regression(
     with threadpool_limits(1), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(inputs, labels)
-    weight = model.coef_.astype(np.float64)
+    # In the order of C, which scikit-learn's weights may lack and a safetensors file takes for granted.
+    weight = model.coef_.astype(np.float64, order="C")
     bias = model.intercept_.astype(np.float64)
     if len(weight) == 1:
         # Of two classes scikit-learn keeps the logit of the second only; the first one's is 0.
