@@ -8,9 +8,10 @@ import os
 import sys
 from pathlib import Path
 
-import jsonschema  # noqa: F401  (imported here for all forks)
-import pandas  # noqa: F401
+import pandas  # noqa: F401 - imported here for all forks, as is the next, and as Snakemake's plugins are below
 import snakemake.cli
+
+import handgrad.pipeline.config  # noqa: F401
 
 
 def exit_code(folder: Path, options: list[str]) -> int:
@@ -20,10 +21,15 @@ def exit_code(folder: Path, options: list[str]) -> int:
         os.dup2(output, 1)
         os.dup2(output, 2)
         os.chdir(folder)
-        snakemake.cli.main(options)
-        os._exit(0)
+        try:
+            snakemake.cli.main(options)
+        except SystemExit as end:
+            sys.stdout.flush()
+            # At once: an orderly end of the interpreter takes longer than the rest.
+            os._exit(end.code)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
+snakemake.cli.get_argument_parser()
 folders, options = json.loads(sys.argv[1]), sys.argv[2:]
 print(json.dumps({folder: exit_code(Path(folder), options) for folder in folders}))
