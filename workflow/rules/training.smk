@@ -15,8 +15,9 @@ rule train:
     priority: 10
     threads: config["training"]["threads"]
     resources:
-        mem_mb=2000,
-        runtime=120,
+        mem_mb=growing(2000),
+        runtime=growing(120),
+        gpu=int(config["device"] == "cuda"),
     params:
         epochs=config["training"]["epochs"],
         batch_size=config["training"]["batch_size"],
@@ -24,6 +25,8 @@ rule train:
         activation=config["model"]["activation"],
         dtype=config["dtype"],
         device=config["device"],
+        # Not {threads}, which Snakemake lowers to --cores: the results must not depend on that.
+        threads=config["training"]["threads"],
         check_every=config["gradients"]["check_every"],
         checkpoint_every=config["training"]["checkpoint_every"],
         code=fingerprint("train"),
@@ -36,7 +39,7 @@ rule train:
         "--trainer {wildcards.trainer} --lr {wildcards.lr} --weight-decay {wildcards.weight_decay} "
         "--momentum {wildcards.momentum} --seed {wildcards.seed} --epochs {params.epochs} "
         "--batch-size {params.batch_size} --hidden {params.hidden} --activation {params.activation} "
-        "--dtype {params.dtype} --device {params.device} --threads {threads} "
+        "--dtype {params.dtype} --device {params.device} --threads {params.threads} "
         "--gradient-check-every {params.check_every} --checkpoint-every {params.checkpoint_every} "
         "--output-model {output.model:q} --output-history {output.history:q} "
         "--output-metrics {output.metrics:q} --output-predictions {output.predictions:q} 2> {log:q}"
