@@ -8,9 +8,11 @@ from typing import Any
 import yaml
 from markupsafe import Markup
 
-NONE = Markup("\N{EN DASH}")
+DASH = "\N{EN DASH}"
+SPACE = "\N{NO-BREAK SPACE}"
 MINUS = "\N{MINUS SIGN}"
 TIMES = "\N{MULTIPLICATION SIGN}"
+NONE = Markup(DASH)
 SUPERSCRIPTS = str.maketrans(f"{MINUS}0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -20,9 +22,9 @@ def percent(fraction: float | None) -> Markup:
 
 
 def interval(bounds: Sequence[float]) -> Markup:
-    """Two fractions in per cent: 84.2 to 87.3%."""
+    """Two fractions in per cent, as 84.2-87.3%, with a dash."""
     low, high = bounds
-    return Markup(f"{100 * low:.1f} to {100 * high:.1f}%")
+    return Markup(f"{100 * low:.1f}{DASH}{100 * high:.1f}%")
 
 
 def points(difference: float | None) -> Markup:
@@ -38,7 +40,7 @@ def size(difference: float | None) -> Markup:
 def points_interval(bounds: Sequence[float]) -> Markup:
     """Two differences of fractions in percentage points: -0.4 to +2.9."""
     low, high = bounds
-    return Markup(f"{points(low)} to {points(high)}")
+    return Markup(f"{points(low)} to {points(high)}".replace(" ", SPACE))
 
 
 def count(number: int | None) -> Markup:
@@ -64,13 +66,15 @@ def exact(number: float) -> Markup:
 
 def p_value(probability: float) -> Markup:
     """A probability as p = 0.031; what lies below 0.001 only as that."""
-    return Markup("p < 0.001") if probability < 0.001 else Markup(f"p = {probability:.2g}")
+    text = "p < 0.001" if probability < 0.001 else f"p = {probability:.2g}"
+    return Markup(text.replace(" ", SPACE))
 
 
 def escaped(text: str) -> Markup:
     """A text as Markdown that shows it as it is, on one line, in Pandoc's dialect and in GitHub's."""
     line = " ".join(re.sub(r"[\x00-\x1f\x7f]", " ", text).split())
     line = re.sub(r"([\\`*_{}\[\]()<>#$&~^|@!])", r"\\\1", line)
+    line = re.sub(r"(\"|(?<!\w)'|'(?!\w)|-(?=-)|\.(?=\.))", r"\\\1", line)  # become other signs
     line = re.sub(r":(?=\S)", r"\:", line)  # :name: is an emoji, http:// a link, and so is www.
     line = re.sub(r"(?<=www)\.", r"\.", line)
     line = re.sub(r"^(\w*)([-+.])(?=[-\s]|$)", r"\1\\\2", line)  # "- " and "1. " begin lists
@@ -95,7 +99,7 @@ def yaml_text(text: str) -> Markup:
 
 def yaml_block(content: Any) -> Markup:
     """A mapping as a fenced block of YAML."""
-    text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=10_000)
+    text = yaml.safe_dump(content, sort_keys=False, default_flow_style=None, allow_unicode=True, width=10_000)
     fence = "`" * max([3, *(len(run) + 1 for run in re.findall("`+", text))])
     return Markup(f"{fence}yaml\n{text}{fence}")
 
@@ -107,7 +111,7 @@ def _number(text: str) -> Markup:
 def _scientific(number: Decimal) -> Markup:
     mantissa = number.scaleb(-number.adjusted())
     exponent = _number(str(number.adjusted())).translate(SUPERSCRIPTS)
-    return Markup(f"{_number(f'{mantissa:f}')} {TIMES} 10{exponent}")
+    return Markup(f"{_number(f'{mantissa:f}')} {TIMES} 10{exponent}".replace(" ", SPACE))
 
 
 FILTERS = {

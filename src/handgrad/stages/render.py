@@ -3,6 +3,7 @@
 import argparse
 import json
 from pathlib import Path
+from typing import Any
 
 import pypandoc
 import typst
@@ -11,8 +12,10 @@ from handgrad.errors import HandgradError
 from handgrad.stages.plumbing import replacing, run_stage, write_text
 from handgrad.typesetting import typeset
 
-# Texts stay as they are written: no markup of other languages, no quotes or dashes made of others.
-MARKDOWN = "markdown+alerts-smart-raw_html-raw_tex-raw_attribute"
+# No markup but Markdown's.
+MARKDOWN = "markdown+alerts-raw_html-raw_tex-raw_attribute"
+# Columns of tables are as wide as what they hold, however long their lines in the source.
+NATURAL_WIDTHS = "--columns=10000"
 
 
 def main() -> None:
@@ -31,25 +34,30 @@ def main() -> None:
     if len(templates) != 1:
         raise HandgradError(f"--style has {len(templates)} files named template; expected one")
     markdown = options.report.read_text(encoding="utf-8")
-    document = typeset(json.loads(pypandoc.convert_text(markdown, "json", MARKDOWN)), options.format)
+    document = typeset(
+        json.loads(pypandoc.convert_text(markdown, "json", MARKDOWN, [NATURAL_WIDTHS])), options.format
+    )
     write = {"html": write_html, "pdf": write_pdf}[options.format]
     write(document, options.report.parent, templates[0], options.output)
 
 
-def write_html(document: dict[str, object], folder: Path, template: Path, output: Path) -> None:
+def write_html(document: dict[str, Any], folder: Path, template: Path, output: Path) -> None:
     """One file that holds everything it shows."""
     arguments = [
         "--embed-resources",
         f"--resource-path={folder}:{template.parent}",
         "--mathml",
         "--section-divs",
+        "--shift-heading-level-by=1",
         "--toc",
-        "--toc-depth=2",
+        "--toc-depth=3",
     ]
-    write_text(output, converted(document, "html5", template, arguments))
+    html = converted(document, "html5", template, arguments)
+    # Pandoc writes the alternative text of an SVG as a label, which a browser does not show in its place.
+    write_text(output, html.replace('<img role="img" aria-label=', "<img alt="))
 
 
-def write_pdf(document: dict[str, object], folder: Path, template: Path, output: Path) -> None:
+def write_pdf(document: dict[str, Any], folder: Path, template: Path, output: Path) -> None:
     """The fonts are those within the typst package, so that every machine sets the same pages."""
     source = converted(document, "typst", template, [])
     try:
@@ -60,7 +68,7 @@ def write_pdf(document: dict[str, object], folder: Path, template: Path, output:
         temporary.write_bytes(pdf)
 
 
-def converted(document: dict[str, object], form: str, template: Path, arguments: list[str]) -> str:
+def converted(document: dict[str, Any], form: str, template: Path, arguments: list[str]) -> str:
     """The document in a form of Pandoc's, set in the template; headings numbered where it asks for that."""
     numbering = ["--number-sections"] if "numbersections" in document["meta"] else []
     arguments = ["--standalone", f"--template={template}", "--fail-if-warnings", *numbering, *arguments]
