@@ -35,7 +35,7 @@ def evaluate(logits: Floats, labels: Labels, classes: Sequence[str]) -> dict[str
 
 def cross_entropy(logits: Floats, labels: Labels) -> float:
     """The mean of -log softmax(logits)[label] in nats; logits [images, classes], labels [images]."""
-    log_probabilities = log_softmax(logits.astype(np.float64), axis=1)
+    log_probabilities = log_softmax(logits, axis=1)
     return float(-log_probabilities[np.arange(len(labels)), labels].mean())
 
 

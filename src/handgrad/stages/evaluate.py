@@ -16,7 +16,7 @@ from scipy.special import softmax
 
 from handgrad import evaluation
 from handgrad.baselines import LinearClassifier
-from handgrad.errors import HandgradError
+from handgrad.errors import DataError, HandgradError
 from handgrad.images import Split, read_split
 from handgrad.networks import MyMLP
 from handgrad.significance import paired_test, wilson_interval
@@ -71,7 +71,7 @@ def main() -> None:
         | against_baselines(
             scores,
             test,
-            LinearClassifier(**load_file(options.baseline_model)),
+            read_baseline(options.baseline_model),
             read_json(options.baselines),
             options.classes,
         )
@@ -101,18 +101,30 @@ def read_weights(network: MyMLP, path: Path, dtype: torch.dtype) -> None:
         ) from error
 
 
+def read_baseline(path: Path) -> LinearClassifier:
+    """The logistic regression that the stage `baselines` wrote.
+
+    Raises:
+        DataError: if the file is damaged.
+    """
+    try:
+        return LinearClassifier(**load_file(path))
+    except (SafetensorError, TypeError) as error:
+        raise DataError(f"{path}: not a baseline ({error}); delete it and run snakemake again") from error
+
+
 @torch.no_grad()
-def logits(network: MyMLP, split: Split) -> NDArray[np.floating[Any]]:
+def logits(network: MyMLP, split: Split) -> NDArray[np.float64]:
     """The network's logits for a split, [images, classes], in batches so that the memory stays bounded."""
     dtype = next(network.parameters()).numpy().dtype
     parts = [slice(start, start + BATCH) for start in range(0, len(split), BATCH)]
     batches = (torch.from_numpy(split.normalised(dtype, part)) for part in parts)
-    return np.concatenate([network(batch).numpy() for batch in batches])
+    return np.concatenate([network(batch).double().numpy() for batch in batches])
 
 
-def predictions(scores: NDArray[np.floating[Any]], test: Split, classes: list[str]) -> pd.DataFrame:
+def predictions(scores: NDArray[np.float64], test: Split, classes: list[str]) -> pd.DataFrame:
     """One row an image: its index in the official test set, true and predicted class, probabilities."""
-    probabilities = softmax(scores.astype(np.float64), axis=1)
+    probabilities = softmax(scores, axis=1)
     columns = {
         "index": test.indices,
         "label": np.take(classes, test.labels),
@@ -125,7 +137,7 @@ def predictions(scores: NDArray[np.floating[Any]], test: Split, classes: list[st
 
 
 def against_baselines(
-    scores: NDArray[np.floating[Any]],
+    scores: NDArray[np.float64],
     test: Split,
     linear: LinearClassifier,
     baselines: dict[str, Any],
