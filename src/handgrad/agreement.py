@@ -1,0 +1,62 @@
+"""How closely two trainings agree: the largest differences of losses and of parameters, in numpy."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Agreement(NamedTuple):
+    """The largest absolute differences between trainings; bit_identical if no bit differs."""
+
+    loss_difference: float
+    parameter_difference: float
+    bit_identical: bool
+
+
+def agreement(
+    losses: NDArray[np.floating],
+    other_losses: NDArray[np.floating],
+    parameters: Mapping[str, NDArray[np.floating]],
+    other_parameters: Mapping[str, NDArray[np.floating]],
+) -> Agreement:
+    """Compare two trainings of one network.
+
+    Args:
+        losses, other_losses: of the same shape, such as [epochs, training and validation].
+        parameters, other_parameters: arrays by name, of equal names, shapes and types.
+
+    Raises:
+        ValueError: if names, shapes or types differ.
+    """
+    if parameters.keys() != other_parameters.keys():
+        raise ValueError(f"parameters {sorted(parameters)} and {sorted(other_parameters)}; expected the same")
+    pairs = [(parameters[name], other_parameters[name]) for name in parameters]
+    return Agreement(
+        loss_difference=largest_difference(losses, other_losses),
+        parameter_difference=max((largest_difference(*pair) for pair in pairs), default=0.0),
+        bit_identical=all(_same_bits(*pair) for pair in [(losses, other_losses), *pairs]),
+    )
+
+
+def largest_difference(one: NDArray[np.floating], other: NDArray[np.floating]) -> float:
+    """The largest absolute difference; NaN equals NaN, an infinity the same infinity, else it is infinite.
+
+    Raises:
+        ValueError: if shapes or types differ.
+    """
+    if one.shape != other.shape or one.dtype != other.dtype:
+        raise ValueError(f"{one.dtype} {one.shape} and {other.dtype} {other.shape}; expected the same")
+    differing = one[different := ~((one == other) | (np.isnan(one) & np.isnan(other)))]
+    if differing.size == 0:
+        return 0.0
+    difference = np.abs(differing - other[different])
+    return float(np.max(np.where(np.isnan(difference), np.inf, difference)))
+
+
+def _same_bits(one: NDArray[np.floating], other: NDArray[np.floating]) -> bool:
+    """Whether no bit differs, but for those that a NaN may have in several ways."""
+    return bool(
+        np.all(np.isnan(one) & np.isnan(other) | (one == other) & (np.signbit(one) == np.signbit(other)))
+    )

@@ -1,0 +1,150 @@
+"""Download a file that a checksum describes, from the fastest of several mirrors."""
+
+import hashlib
+import logging
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import requests
+from tqdm import tqdm
+
+from handgrad.errors import DataError
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long to wait for mirrors: seconds, tries, and the bytes and seconds of a probe."""
+
+    timeout: float = 20.0
+    tries: int = 5
+    pause: float = 1.0
+    probe_bytes: int = 400_000
+    probe_seconds: float = 6.0
+
+
+class Unreachable(DataError):
+    """No mirror could be reached."""
+
+
+def download(
+    mirrors: Sequence[str],
+    md5: str,
+    target: Path,
+    most_bytes: int,
+    patience: Patience = Patience(),  # noqa: B008
+) -> str:
+    """Download to `target` from the fastest mirror that answers, else the next, and return its URL.
+
+    What arrived of a broken download lies beside the target, in a file that ends in .part, and is continued
+    later, from whichever mirror. Only a file of the right checksum takes the target's name.
+
+    Raises:
+        Unreachable: if no mirror answers.
+        DataError: if a mirror gives other bytes than the checksum's, or all break off.
+    """
+    ranked = rank_mirrors(mirrors, patience)
+    if not ranked:
+        raise Unreachable(f"data.mirrors: none of {len(mirrors)} can be reached; set data.archive to a file")
+    part = target.with_name(f"{target.name}.part")
+    part.parent.mkdir(parents=True, exist_ok=True)
+    for url in ranked:
+        if _fetch(url, part, most_bytes, patience):
+            found = file_hash(part, "md5")
+            if found != md5:
+                part.unlink()
+                raise DataError(
+                    f"{url}: the file has the MD5 {found}; expected {md5} (data.md5); "
+                    "remove this mirror from data.mirrors"
+                )
+            part.replace(target)
+            return url
+    raise DataError(
+        f"data.mirrors: every download broke off, the last from {ranked[-1]}; run snakemake again to continue"
+    )
+
+
+def rank_mirrors(mirrors: Sequence[str], patience: Patience) -> list[str]:
+    """The mirrors that answer, fastest first, by the time that the first bytes of the file take."""
+    if not mirrors:
+        return []
+    with ThreadPoolExecutor(len(mirrors)) as pool:
+        speeds = list(pool.map(lambda url: _speed(url, patience), mirrors))
+    for url, speed in zip(mirrors, speeds, strict=True):
+        logger.info("mirror %s: %s", url, "no answer" if speed is None else f"{speed / 1e3:.0f} kB/s")
+    answering = [(speed, url) for url, speed in zip(mirrors, speeds, strict=True) if speed is not None]
+    return [url for _, url in sorted(answering, key=lambda pair: -pair[0])]
+
+
+def _speed(url: str, patience: Patience) -> float | None:
+    """Bytes per second of the beginning of a file; None if it cannot be had."""
+    start = time.monotonic()
+    count = 0
+    headers = {"Range": f"bytes=0-{patience.probe_bytes - 1}", "Accept-Encoding": "identity"}
+    try:
+        with requests.get(url, headers=headers, stream=True, timeout=patience.timeout) as response:
+            response.raise_for_status()
+            for chunk in response.iter_content(16_384):
+                count += len(chunk)
+                if count >= patience.probe_bytes or time.monotonic() - start > patience.probe_seconds:
+                    break
+    except requests.RequestException as error:
+        logger.debug("%s: %s", url, error)
+    return count / (time.monotonic() - start) if count else None
+
+
+def _fetch(url: str, part: Path, most_bytes: int, patience: Patience) -> bool:
+    """Bring `part` to its full length from `url`; False if that fails for good."""
+    for attempt in range(patience.tries):
+        if attempt:
+            time.sleep(patience.pause * 2 ** (attempt - 1))
+        try:
+            if _continue(url, part, most_bytes, patience):
+                return True
+            logger.warning("%s: the connection broke off; trying again", url)
+        except requests.RequestException as error:
+            logger.warning("%s: %s; trying again", url, error)
+    logger.warning("%s: given up after %d tries", url, patience.tries)
+    return False
+
+
+def _continue(url: str, part: Path, most_bytes: int, patience: Patience) -> bool:
+    """Append to `part` what it lacks, in one request; whether it is whole now.
+
+    Raises:
+        DataError: if the file is larger than `most_bytes`.
+    """
+    done = part.stat().st_size if part.exists() else 0
+    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={done}-"} if done else {})
+    with requests.get(url, headers=headers, stream=True, timeout=patience.timeout) as response:
+        if response.status_code == requests.codes.requested_range_not_satisfiable:
+            return True  # all of it is there already; the checksum will tell
+        response.raise_for_status()
+        if response.status_code != requests.codes.partial_content:
+            done = 0  # the server gives the whole file, asked for a part or not
+        announced = response.headers.get("Content-Length", "")
+        total = done + int(announced) if announced.isdecimal() else None
+        with (
+            part.open("ab" if done else "wb") as file,
+            tqdm(total=total, initial=done, unit="B", unit_scale=True, desc="CIFAR-10", mininterval=1) as bar,
+        ):
+            for chunk in response.iter_content(1 << 16):
+                if done + len(chunk) > most_bytes:
+                    part.unlink()
+                    raise DataError(
+                        f"{url}: gives more than {most_bytes:,} bytes; remove it from data.mirrors"
+                    )
+                file.write(chunk)
+                done += len(chunk)
+                bar.update(len(chunk))
+    return total is None or done >= total
+
+
+def file_hash(path: Path, algorithm: str) -> str:
+    """The checksum of a file in hexadecimal digits, by one of hashlib's algorithms."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, algorithm).hexdigest()

@@ -1,0 +1,62 @@
+"""Checkpoints of a training: a file, written whole, from which a killed job ends with the same bits."""
+
+import hashlib
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from handgrad.stages.plumbing import replacing
+from handgrad.training import History
+
+FIGURES = ("training_loss", "validation_loss", "training_accuracy", "validation_accuracy")
+
+
+def settings_hash(settings: dict[str, Any], files: list[Path]) -> str:
+    """A hash of what a training depends on: its settings and the bytes of its data files."""
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+    for path in files:
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def save_checkpoint(
+    path: Path, settings: str, model: nn.Module, momentum_buffers: list[Tensor | None], history: History
+) -> None:
+    """Write the parameters, the momentum buffers and the history of a training under its settings' hash."""
+    tensors = {f"parameter.{name}": tensor for name, tensor in model.state_dict().items()}
+    tensors |= {f"momentum.{i}": v for i, v in enumerate(momentum_buffers) if v is not None}
+    tensors["history"] = torch.tensor([getattr(history, name) for name in FIGURES], dtype=torch.float64)
+    with replacing(path) as temporary:
+        temporary.write_bytes(save(tensors, metadata={"settings": settings}))
+
+
+def load_checkpoint(path: Path, settings: str, model: nn.Module) -> tuple[History, list[Tensor | None]]:
+    """Bring `model` to the state of a checkpoint; return its history and momentum buffers.
+
+    Without a checkpoint, or with a damaged one or one of other settings, the model is left as it is, and the
+    history is empty.
+    """
+    nothing: list[Tensor | None] = [None for _ in model.parameters()]
+    if not path.exists():
+        return History(), nothing
+    try:
+        with safe_open(path, framework="pt") as file:
+            if (file.metadata() or {}).get("settings") != settings:
+                logging.info("%s is of other settings, code or data: starting at the first epoch", path)
+                return History(), nothing
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        logging.info("%s is damaged (%s): starting at the first epoch", path, error)
+        return History(), nothing
+    model.load_state_dict({name: tensors[f"parameter.{name}"] for name in model.state_dict()})
+    history = History(**dict(zip(FIGURES, tensors["history"].tolist(), strict=True)))
+    device = next(model.parameters()).device
+    buffers = [tensors.get(f"momentum.{i}") for i in range(len(nothing))]
+    logging.info("continuing after epoch %d from %s", history.epochs, path)
+    return history, [buffer if buffer is None else buffer.to(device) for buffer in buffers]

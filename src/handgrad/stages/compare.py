@@ -1,0 +1,70 @@
+"""Compare the trainers with each other, run by run: how far apart are losses and parameters?"""
+
+import argparse
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import load_file
+
+from handgrad.agreement import agreement
+from handgrad.errors import HandgradError
+from handgrad.stages.plumbing import read_json, run_stage, write_json
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--run-folders", type=Path, nargs="+", required=True, help="in the config's order")
+    parser.add_argument("--trainers", nargs="+", required=True)
+    parser.add_argument("--tolerance", type=float, required=True)
+    parser.add_argument("--output", type=Path, required=True)
+    options = parser.parse_args()
+
+    runs = [compare_trainers(folder, options.trainers) for folder in options.run_folders]
+    beyond = [
+        f"{folder}: losses differ by {run['loss_difference']:.3g}, parameters by "
+        f"{run['parameter_difference']:.3g} between {' and '.join(options.trainers)}"
+        for folder, run in zip(options.run_folders, runs, strict=True)
+        if max(run["loss_difference"], run["parameter_difference"]) > options.tolerance
+    ]
+    if beyond:
+        raise HandgradError(
+            f"the trainers disagree by more than comparison.tolerance, {options.tolerance:g}:\n  "
+            + "\n  ".join(beyond)
+        )
+    write_json(
+        options.output,
+        {
+            "tolerance": options.tolerance,
+            "trainers": options.trainers,
+            "bit_identical": all(run["bit_identical"] for run in runs),
+            "largest_loss_difference": max(run["loss_difference"] for run in runs),
+            "largest_parameter_difference": max(run["parameter_difference"] for run in runs),
+            "runs": runs,
+        },
+    )
+
+
+def compare_trainers(folder: Path, trainers: list[str]) -> dict[str, Any]:
+    """The largest differences between any two trainers of the run in `folder`."""
+    metrics = read_json(folder / trainers[0] / "metrics.json")
+    # The losses are read as text would be by hand: every digit that the trainer wrote counts.
+    losses = [
+        np.loadtxt(folder / name / "history.csv", delimiter=",", skiprows=1, ndmin=2) for name in trainers
+    ]
+    models = [load_file(folder / name / "model.safetensors") for name in trainers]
+    pairs = [
+        agreement(losses[i], losses[j], models[i], models[j])
+        for i, j in combinations(range(len(trainers)), 2)
+    ]
+    return {
+        **{name: metrics[name] for name in ("lr", "weight_decay", "momentum", "seed", "epochs")},
+        "loss_difference": max((pair.loss_difference for pair in pairs), default=0.0),
+        "parameter_difference": max((pair.parameter_difference for pair in pairs), default=0.0),
+        "bit_identical": all(pair.bit_identical for pair in pairs),
+    }
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,111 @@
+"""Get the archive of CIFAR-10: the user's own, one fetched before, a mirror's, or the drawn stand-in."""
+
+import argparse
+import logging
+import os
+import shutil
+from pathlib import Path
+
+import platformdirs
+
+from handgrad.archives import write_archive
+from handgrad.downloads import Unreachable, download, file_hash
+from handgrad.errors import DataError
+from handgrad.stages.plumbing import replacing, run_stage, write_json
+from handgrad.synthetic import draw_batches
+
+OFFICIAL_MD5 = "c58f30108f718f92721af3b95e74349a"
+# The official archive has 170,498,071 bytes; no mirror needs to send more.
+MOST_BYTES = 200_000_000
+STAND_IN = "drawn by handgrad.synthetic"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--source", choices=("auto", "download", "archive", "synthetic"), required=True)
+    parser.add_argument("--archive", type=Path, help="an archive of the user's own")
+    parser.add_argument("--classes", nargs="+", required=True)
+    parser.add_argument("--mirrors", nargs="*", default=[])
+    parser.add_argument("--md5", default=OFFICIAL_MD5, help="of the archive that the mirrors serve")
+    parser.add_argument("--seed", type=int, required=True, help="of the drawn stand-in")
+    parser.add_argument("--output-archive", type=Path, required=True)
+    parser.add_argument("--output-source", type=Path, required=True)
+    options = parser.parse_args()
+
+    with replacing(options.output_archive) as temporary:
+        source, location = get_archive(options, temporary)
+        md5, sha256 = file_hash(temporary, "md5"), file_hash(temporary, "sha256")
+        size = temporary.stat().st_size
+    logging.info("source %s: %s, %d bytes, SHA-256 %s", source, location, size, sha256)
+    write_json(
+        options.output_source,
+        {
+            "requested": options.source,
+            "source": source,
+            "location": location,
+            "stand_in": source == "synthetic",
+            "official": md5 == OFFICIAL_MD5,
+            "bytes": size,
+            "md5": md5,
+            "sha256": sha256,
+        },
+    )
+
+
+def get_archive(options: argparse.Namespace, target: Path) -> tuple[str, str]:
+    """Write the archive to `target`; return its source and where it came from.
+
+    Raises:
+        DataError: if the source that was asked for cannot be had, or its checksum is wrong.
+    """
+    if options.source == "archive" or (options.source == "auto" and options.archive is not None):
+        copy_own(options.archive, target)
+        return "archive", str(options.archive)
+    if options.source in ("auto", "download"):
+        try:
+            return "download", fetch(options.mirrors, options.md5, target)
+        except Unreachable:
+            if options.source == "download":
+                raise
+            logging.warning(
+                "WARNING: no mirror of CIFAR-10 can be reached: drawn images stand in for the real ones. "
+                "For real images set data.archive, or run `snakemake --forcerun fetch` with a network."
+            )
+    draw(options.classes, options.seed, target)
+    return "synthetic", STAND_IN
+
+
+def copy_own(archive: Path, target: Path) -> None:
+    """Copy the user's archive."""
+    if not archive.is_file():
+        raise DataError(f"data.archive: there is no file {archive}; name one of the layout of CIFAR-10")
+    shutil.copyfile(archive, target)
+
+
+def fetch(mirrors: list[str], md5: str, target: Path) -> str:
+    """Copy the archive fetched before, if there is one, else download it; return the URL that it came from.
+
+    The cache outlives the results, so that the archive is downloaded once.
+    """
+    cache = Path(os.environ.get("HANDGRAD_CACHE") or platformdirs.user_cache_dir("handgrad")) / md5
+    archive, origin = cache / "cifar-10-python.tar.gz", cache / "origin.txt"
+    if not (archive.exists() and origin.exists() and file_hash(archive, "md5") == md5):
+        url = download(mirrors, md5, archive, MOST_BYTES)
+        origin.write_text(url, encoding="utf-8")
+    shutil.copyfile(archive, target)
+    return origin.read_text(encoding="utf-8")
+
+
+def draw(classes: list[str], seed: int, target: Path) -> None:
+    """Draw the stand-in, which has aeroplanes and birds only."""
+    if set(classes) - {"airplane", "bird"}:
+        raise DataError(
+            f"data.classes is {', '.join(classes)}, but the drawn stand-in has airplane and bird only; "
+            "set data.archive to an archive of CIFAR-10"
+        )
+    logging.info("drawing aeroplanes and birds")
+    write_archive(target, draw_batches(seed))
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,72 @@
+"""Read the archive, keep some classes, split, and measure: training, validation and test images in files."""
+
+import argparse
+import itertools
+import logging
+import tempfile
+from pathlib import Path
+
+from safetensors.torch import save
+
+from handgrad.archives import extract_archive
+from handgrad.datasets import (
+    CIFAR10_CLASSES,
+    channel_statistics,
+    describe,
+    image_counts,
+    read_images,
+    split_classes,
+)
+from handgrad.stages.plumbing import replacing, run_stage, write_json
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--archive", type=Path, required=True)
+    parser.add_argument("--classes", nargs="+", choices=CIFAR10_CLASSES, required=True)
+    parser.add_argument("--validation-fraction", type=float, required=True)
+    parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--output-train", type=Path, required=True)
+    parser.add_argument("--output-validation", type=Path, required=True)
+    parser.add_argument("--output-test", type=Path, required=True)
+    parser.add_argument("--output-summary", type=Path, required=True)
+    options = parser.parse_args()
+
+    options.output_train.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".extracted-", dir=options.output_train.parent) as folder:
+        extract_archive(options.archive, Path(folder))
+        training, test = read_images(folder, train=True), read_images(folder, train=False)
+    splits = split_classes(training, test, options.classes, options.validation_fraction, options.seed)
+    names = ("train", "validation", "test")
+    paths = (options.output_train, options.output_validation, options.output_test)
+
+    # Of the training images alone: nothing of the others may reach the network.
+    mean, std = channel_statistics(splits[0].images)
+    for name, split, path in zip(names, splits, paths, strict=True):
+        tensors = {"images": split.images, "labels": split.labels, "indices": split.indices}
+        with replacing(path) as temporary:
+            temporary.write_bytes(save(tensors | {"mean": mean, "std": std}))
+        logging.info("%s: %d images", name, len(split.images))
+
+    counts = {name: image_counts(split.images) for name, split in zip(names, splits, strict=True)}
+    write_json(
+        options.output_summary,
+        {
+            "classes": options.classes,
+            "splits": {
+                name: describe(split.images, split.labels, options.classes)
+                for name, split in zip(names, splits, strict=True)
+            },
+            "duplicates_between": {
+                f"{one}/{other}": sum(min(count, counts[other][key]) for key, count in counts[one].items())
+                for one, other in itertools.combinations(names, 2)
+            },
+            "normalisation": {"mean": mean.tolist(), "std": std.tolist()},
+            "official_training_images": len(training[0]),
+            "official_test_images": len(test[0]),
+        },
+    )
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,221 @@
+"""Train one network: one combination of hyperparameters, one seed, one trainer."""
+
+import argparse
+import csv
+import logging
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+# Deterministic matrix products on a GPU ask for this before CUDA starts:
+# https://docs.nvidia.com/cuda/cublas/#results-reproducibility
+os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+
+import torch
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
+
+from handgrad.datasets import Batches, normalise
+from handgrad.errors import HandgradError
+from handgrad.networks import MyMLP
+from handgrad.pipeline.fingerprints import fingerprint
+from handgrad.sgd import torch_sgd
+from handgrad.stages.checkpoints import load_checkpoint, save_checkpoint, settings_hash
+from handgrad.stages.plumbing import replacing, run_stage, write_json
+from handgrad.training import History, train, train_manual_backprop, train_manual_update
+
+TRAINERS = ("train", "train_manual_update", "train_manual_backprop")
+DTYPES = {"float64": torch.float64, "float32": torch.float32}
+
+
+def main() -> None:
+    options = parse()
+    torch.set_num_threads(options.threads)
+    device = choose_device(options.device)
+    training = read_batches(options.train_data, options.batch_size, DTYPES[options.dtype], device)
+    # Validated in one pass: no memory is kept for gradients.
+    validation = read_batches(options.validation_data, None, DTYPES[options.dtype], device)
+    classes = int(max(training.labels.max(), validation.labels.max())) + 1
+
+    # The weights are drawn on the CPU, so that every device starts with the same ones.
+    torch.manual_seed(options.seed)
+    model = MyMLP(training.inputs.shape[1], options.hidden, classes, options.activation)
+    model.to(device, DTYPES[options.dtype])
+    history = run_trainer(options, model, training, validation)
+
+    write_model(options.output_model, model)
+    write_history(options.output_history, history)
+    write_predictions(options.output_predictions, model, validation)
+    write_json(options.output_metrics, metrics(options, model, history))
+    checkpoint_path(options).unlink(missing_ok=True)
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--train-data", type=Path, required=True)
+    parser.add_argument("--validation-data", type=Path, required=True)
+    parser.add_argument("--trainer", choices=TRAINERS, required=True)
+    parser.add_argument("--lr", type=float, required=True)
+    parser.add_argument("--weight-decay", type=float, required=True)
+    parser.add_argument("--momentum", type=float, required=True)
+    parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--epochs", type=int, required=True)
+    parser.add_argument("--batch-size", type=int, required=True)
+    parser.add_argument("--hidden", type=int, nargs="+", required=True)
+    parser.add_argument("--activation", required=True)
+    parser.add_argument("--dtype", choices=DTYPES, required=True)
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), required=True)
+    parser.add_argument("--threads", type=int, required=True)
+    parser.add_argument("--gradient-check-every", type=int, default=0, help="epochs; 0: never")
+    parser.add_argument("--checkpoint-every", type=int, default=0, help="epochs; 0: never")
+    parser.add_argument("--output-model", type=Path, required=True)
+    parser.add_argument("--output-history", type=Path, required=True)
+    parser.add_argument("--output-metrics", type=Path, required=True)
+    parser.add_argument("--output-predictions", type=Path, required=True)
+    return parser.parse_args()
+
+
+def choose_device(name: str) -> torch.device:
+    """The device of that name; on a GPU with deterministic algorithms only.
+
+    Raises:
+        HandgradError: if cuda is asked for where PyTorch sees no GPU.
+    """
+    if name == "cuda" and not torch.cuda.is_available():
+        raise HandgradError("device is cuda, but PyTorch sees no GPU here; set device to cpu or auto")
+    if name == "cpu" or not torch.cuda.is_available():
+        return torch.device("cpu")
+    torch.use_deterministic_algorithms(True)
+    return torch.device("cuda")
+
+
+def read_batches(path: Path, batch_size: int | None, dtype: torch.dtype, device: torch.device) -> Batches:
+    """The normalised images of a file, flattened, and their labels; in one batch without `batch_size`."""
+    data = load_file(path)
+    inputs = normalise(data["images"], data["mean"], data["std"], dtype).flatten(1).to(device)
+    return Batches(inputs, data["labels"].to(device), batch_size or len(inputs))
+
+
+def run_trainer(options: argparse.Namespace, model: MyMLP, training: Batches, validation: Batches) -> History:
+    """Train by the trainer of the options, from and with checkpoints where they ask for them."""
+    history = History()
+    momentum_buffers: list[Tensor | None] = [None for _ in model.parameters()]
+    checkpoint = checkpoint_path(options)
+    settings = ""
+    if options.checkpoint_every:
+        settings = settings_hash(training_settings(options), [options.train_data, options.validation_data])
+        history, momentum_buffers = load_checkpoint(checkpoint, settings, model)
+
+    loss_fn = nn.CrossEntropyLoss()
+    hyperparameters = {
+        "lr": options.lr,
+        "weight_decay": options.weight_decay,
+        "momentum": options.momentum,
+    }
+    optimizer = torch_sgd(model.parameters(), **hyperparameters) if options.trainer == "train" else None
+    if optimizer is not None:
+        for parameter, buffer in zip(model.parameters(), momentum_buffers, strict=True):
+            if buffer is not None:
+                optimizer.state[parameter]["momentum_buffer"] = buffer
+
+    def after_epoch(history: History) -> None:
+        if options.checkpoint_every and history.epochs % options.checkpoint_every == 0:
+            buffers = momentum_buffers
+            if optimizer is not None:
+                buffers = [optimizer.state[p].get("momentum_buffer") for p in model.parameters()]
+            save_checkpoint(checkpoint, settings, model, buffers, history)
+
+    if optimizer is not None:
+        return train(
+            options.epochs,
+            optimizer,
+            model,
+            loss_fn,
+            training,
+            validation,
+            history=history,
+            after_epoch=after_epoch,
+        )
+    by_hand: Any = train_manual_update
+    more = {}
+    if options.trainer == "train_manual_backprop":
+        by_hand, more = train_manual_backprop, {"gradient_check_every": options.gradient_check_every}
+    return by_hand(
+        options.epochs,
+        model=model,
+        loss_fn=loss_fn,
+        train_loader=training,
+        val_loader=validation,
+        momentum_buffers=momentum_buffers,
+        history=history,
+        after_epoch=after_epoch,
+        **hyperparameters,
+        **more,
+    )
+
+
+def checkpoint_path(options: argparse.Namespace) -> Path:
+    return options.output_model.with_name("checkpoint.safetensors")
+
+
+def training_settings(options: argparse.Namespace) -> dict[str, object]:
+    """What a checkpoint depends on, the data aside."""
+    names = ("trainer", "lr", "weight_decay", "momentum", "seed", "batch_size", "hidden", "activation")
+    settings = {name: getattr(options, name) for name in (*names, "dtype", "device", "threads")}
+    return settings | {"code": fingerprint("train")}
+
+
+def write_model(path: Path, model: MyMLP) -> None:
+    with replacing(path) as temporary:
+        temporary.write_bytes(save({name: tensor.cpu() for name, tensor in model.state_dict().items()}))
+
+
+def write_history(path: Path, history: History) -> None:
+    columns = ("training_loss", "validation_loss", "training_accuracy", "validation_accuracy")
+    with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(("epoch", *columns))
+        values = zip(*(getattr(history, column) for column in columns), strict=True)
+        writer.writerows((epoch, *row) for epoch, row in enumerate(values, start=1))
+
+
+def write_predictions(path: Path, model: MyMLP, validation: Batches) -> None:
+    """The class that the model gives each validation image, in the order of the file."""
+    with torch.no_grad():
+        predicted = model(validation.inputs).argmax(dim=1).tolist()
+    with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(("index", "label", "predicted"))
+        writer.writerows(zip(range(len(predicted)), validation.labels.tolist(), predicted, strict=True))
+
+
+def metrics(options: argparse.Namespace, model: MyMLP, history: History) -> dict[str, object]:
+    """The settings of the run and its figures after the last epoch, None where not finite."""
+
+    def last(values: list[float]) -> float | None:
+        return values[-1] if math.isfinite(values[-1]) else None
+
+    finite = all(bool(parameter.isfinite().all()) for parameter in model.parameters())
+    diverged_epoch = history.diverged_epoch or (None if finite else history.epochs)
+    if diverged_epoch is not None:
+        logging.info("diverged in epoch %d", diverged_epoch)
+    return {
+        "lr": options.lr,
+        "weight_decay": options.weight_decay,
+        "momentum": options.momentum,
+        "seed": options.seed,
+        "trainer": options.trainer,
+        "epochs": history.epochs,
+        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+        "diverged": diverged_epoch is not None,
+        "diverged_epoch": diverged_epoch,
+        "training_loss": last(history.training_loss),
+        "validation_loss": last(history.validation_loss),
+        "training_accuracy": last(history.training_accuracy),
+        "validation_accuracy": last(history.validation_accuracy),
+    }
+
+
+if __name__ == "__main__":
+    run_stage(main)
