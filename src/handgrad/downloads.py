@@ -36,7 +36,7 @@ def download(
     md5: str,
     target: Path,
     most_bytes: int,
-    patience: Patience = Patience(),  # noqa: B008
+    patience: Patience = Patience(),
 ) -> str:
     """Download to `target` from the fastest mirror that answers, else the next, and return its URL.
 
