@@ -76,15 +76,15 @@ def difference_interval(
 
 
 def _data(source: Record, summary: Record) -> Record:
-    splits = {}
-    for name, split in summary["splits"].items():
-        counts = split["class_counts"]
-        classes = [
-            {"name": label, "images": counts[label], "share": counts[label] / split["images"]}
-            for label in summary["classes"]
-        ]
-        splits[name] = split | {"class_counts": classes}
-    training = splits["train"]["class_counts"]
+    splits = summary["splits"]
+    classes = [
+        {
+            "name": name,
+            **{split: splits[split]["class_counts"][name] for split in splits},
+            "share": splits["train"]["class_counts"][name] / splits["train"]["images"],
+        }
+        for name in summary["classes"]
+    ]
     between = [
         dict(zip(("first", "second"), pair.split("/"), strict=True)) | {"images": images}
         for pair, images in summary["duplicates_between"].items()
@@ -94,8 +94,9 @@ def _data(source: Record, summary: Record) -> Record:
         "classes": summary["classes"],
         "images": sum(split["images"] for split in splits.values()),
         "splits": splits,
-        "largest_class": max(training, key=lambda entry: entry["images"]),
-        "smallest_class": min(training, key=lambda entry: entry["images"]),
+        "class_counts": classes,
+        "largest_class": max(classes, key=lambda entry: entry["train"]),
+        "smallest_class": min(classes, key=lambda entry: entry["train"]),
         "missing": sum(split["missing"] for split in splits.values()),
         "duplicates_within": sum(split["duplicates"] for split in splits.values()),
         "duplicates_between": between,
@@ -342,10 +343,10 @@ def _training(histories: Sequence[Record], selected: str, summary: Record) -> Re
     return run | {
         "uniform_loss": math.log(len(summary["classes"])),
         "window": window,
-        "recent_decrease": None if earlier is None else 1 - losses[-1] / earlier,
-        "rise_of_validation_loss": run["last_validation_loss"] / run["lowest_validation_loss"] - 1,
-        "validation_over_training_loss": run["last_validation_loss"] / losses[-1],
-        "epochs_with_rising_loss": sum(after > before for before, after in pairwise(losses)),
+        "recent_decrease": 1 - losses[-1] / earlier if earlier else None,
+        "rise_of_validation_loss": run["last_validation_loss"] / run["lowest_validation_loss"] - 1
+        if run["lowest_validation_loss"]
+        else None,
     }
 
 

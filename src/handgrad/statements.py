@@ -85,6 +85,20 @@ def several_trainers(facts: Facts) -> bool:
 
 
 @predicate
+def update_compared(facts: Facts) -> bool:
+    """PyTorch's optimizer and the update by hand have trained the same models."""
+    trainers = set(facts["comparison"]["trainers"])
+    return "train" in trainers and len(trainers) > 1
+
+
+@predicate
+def backpropagation_compared(facts: Facts) -> bool:
+    """Autograd and backpropagation by hand have trained the same models."""
+    trainers = set(facts["comparison"]["trainers"])
+    return "train_manual_backprop" in trainers and len(trainers) > 1
+
+
+@predicate
 def equal_bits_required(facts: Facts) -> bool:
     """No difference between trainers was tolerated."""
     return facts["comparison"]["tolerance"] == 0
@@ -196,7 +210,7 @@ def training_loss_rose(facts: Facts) -> bool:
 @predicate
 def validation_loss_far_below_training(facts: Facts) -> bool:
     """The validation loss is less than 80% of the training loss: a leak, or a loss measured wrongly."""
-    return facts["training"]["validation_over_training_loss"] < 0.8
+    return facts["training"]["last_validation_loss"] < 0.8 * facts["training"]["last_training_loss"]
 
 
 @predicate
@@ -214,7 +228,7 @@ def overfits(facts: Facts) -> bool:
 @predicate
 def validation_loss_turned(facts: Facts) -> bool:
     """The validation loss ended clearly above the lowest it had been."""
-    return facts["training"]["rise_of_validation_loss"] > 0.05
+    return facts["training"]["last_validation_loss"] > 1.05 * facts["training"]["lowest_validation_loss"]
 
 
 @predicate
