@@ -3,7 +3,7 @@ import sys
 
 import numpy as np
 import pytest
-from runs import write_split
+from runs import arguments, write_split
 from safetensors.numpy import load_file
 from sklearn.datasets import load_breast_cancer, load_digits
 from sklearn.preprocessing import scale
@@ -58,14 +58,14 @@ def test_two_fits_are_equal_to_the_bit():
 
 
 def run_stage(tmp_path, monkeypatch, training, validation, classes):
-    arguments = {
+    options = {
         "--train-data": write_split(tmp_path / "train.safetensors", training),
         "--validation-data": write_split(tmp_path / "validation.safetensors", validation, seed=1),
+        "--classes": classes,
         "--output-model": tmp_path / "model.safetensors",
         "--output": tmp_path / "baselines.json",
     }
-    options = [str(word) for pair in arguments.items() for word in pair]
-    monkeypatch.setattr(sys, "argv", ["baselines", *options, "--classes", *classes])
+    monkeypatch.setattr(sys, "argv", ["baselines", *arguments(options)])
     stage.main()
     return json.loads((tmp_path / "baselines.json").read_text())
 

@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
-from runs import write_json, write_split
+from runs import arguments, write_json, write_split
 from safetensors.numpy import save_file
 
 from handgrad.errors import HandgradError
@@ -49,6 +49,7 @@ def options(tmp_path):
             tmp_path / "validation.safetensors", [0, 1, 1, 1], greys=[BLACK, WHITE, WHITE, BLACK]
         ),
         "--test-data": write_split(tmp_path / "test.safetensors", TEST_LABELS, greys=TEST_GREYS),
+        "--classes": ["airplane", "bird"],
         "--hidden": 1,
         "--activation": "relu",
         "--dtype": "float64",
@@ -58,8 +59,7 @@ def options(tmp_path):
 
 
 def run_stage(options, monkeypatch):
-    words = [str(word) for pair in options.items() for word in pair]
-    monkeypatch.setattr(sys, "argv", ["evaluate", *words, "--classes", "airplane", "bird"])
+    monkeypatch.setattr(sys, "argv", ["evaluate", *arguments(options)])
     evaluate.main()
     return json.loads(options["--output"].read_text()), pd.read_csv(options["--output-predictions"])
 

@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
-from runs import write_comparison, write_run
+from runs import arguments, write_comparison, write_run
 from safetensors.numpy import load_file
 
 from handgrad.errors import HandgradError
@@ -26,15 +26,16 @@ def write(tmp_path, combination, wrong, **options):
 
 
 def run_stage(tmp_path, monkeypatch, folders, comparison=None):
-    comparison = comparison or write_comparison(tmp_path, folders, TRAINERS)
-    monkeypatch.setattr(
-        sys,
-        "argv",
-        ["select", "--run-folders", *map(str, folders), "--trainer", "train", "--trainers", *TRAINERS]
-        + ["--comparison", str(comparison), "--output", str(tmp_path / "selection.json")]
-        + ["--output-leaderboard", str(tmp_path / "leaderboard.csv")]
-        + ["--output-model", str(tmp_path / "selected/model.safetensors")],
-    )
+    options = {
+        "--run-folders": folders,
+        "--trainer": "train",
+        "--trainers": TRAINERS,
+        "--comparison": comparison or write_comparison(tmp_path, folders, TRAINERS),
+        "--output": tmp_path / "selection.json",
+        "--output-leaderboard": tmp_path / "leaderboard.csv",
+        "--output-model": tmp_path / "selected/model.safetensors",
+    }
+    monkeypatch.setattr(sys, "argv", ["select", *arguments(options)])
     select.main()
     return json.loads((tmp_path / "selection.json").read_text())
 

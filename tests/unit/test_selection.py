@@ -76,7 +76,7 @@ def test_diverged_combinations_stay_in_the_order_of_the_config():
 
 
 def test_nothing_is_selected_where_all_diverged():
-    with pytest.raises(HandgradError, match="all 2 combinations diverged.*lower lr"):
+    with pytest.raises(HandgradError, match=r"all 2 combinations diverged.*lower lr"):
         rank([run(A, 5, diverged=True), run(B, 5, diverged=True)])
 
 
