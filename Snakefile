@@ -9,6 +9,7 @@ min_version("9.19")
 container: "docker://python:3.11"
 
 
+include: "workflow/rules/lock.smk"
 include: "workflow/rules/common.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/gradients.smk"

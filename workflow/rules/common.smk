@@ -1,5 +1,6 @@
 # The validated config, the parameter space made of it, and the fingerprints of the stages' code.
 import json
+import os
 from pathlib import Path
 
 import pandas
@@ -10,7 +11,10 @@ from handgrad.errors import ConfigError
 from handgrad.pipeline.config import check_syntax, combinations, read_schema, validated
 from handgrad.pipeline.fingerprints import fingerprint
 
-ROOT = Path(str(workflow.current_basedir)).parents[1]
+# Relative where the project runs in its own folder, so that nothing is rerun when that folder is moved.
+ROOT = Path(os.path.relpath(Path(str(workflow.current_basedir)).parents[1]))
+if ROOT != Path():
+    ROOT = ROOT.resolve()
 
 
 def checked(check, *arguments):
@@ -62,3 +66,8 @@ def run_folders(comparison):
     has them all. So the graph grows by one edge a run, and stays quick to plan with thousands of them.
     """
     return [f"{Path(comparison).parent}/runs/{run}" for run in RUNS.instance_patterns]
+
+
+def growing(amount):
+    """A resource that is larger at each retry: `amount`, twice as much, three times as much."""
+    return lambda wildcards, attempt: amount * attempt

@@ -56,8 +56,8 @@ rule prepare:
         "results/benchmarks/prepare.tsv"
     threads: 1
     resources:
-        mem_mb=3000,
-        runtime=20,
+        mem_mb=growing(3000),
+        runtime=growing(20),
     params:
         classes=config["data"]["classes"],
         validation_fraction=config["data"]["validation_fraction"],

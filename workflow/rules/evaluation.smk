@@ -79,8 +79,8 @@ rule baselines:
         "results/benchmarks/baselines.tsv"
     threads: 1
     resources:
-        mem_mb=3000,
-        runtime=60,
+        mem_mb=growing(3000),
+        runtime=growing(60),
     params:
         classes=config["data"]["classes"],
         code=fingerprint("baselines"),
@@ -115,8 +115,8 @@ rule evaluate:
         "results/benchmarks/evaluate.tsv"
     threads: 1
     resources:
-        mem_mb=3000,
-        runtime=20,
+        mem_mb=growing(3000),
+        runtime=growing(20),
     params:
         classes=config["data"]["classes"],
         hidden=config["model"]["hidden"],

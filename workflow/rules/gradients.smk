@@ -7,8 +7,8 @@ rule check_gradients:
         "results/benchmarks/check_gradients.tsv"
     threads: 1
     resources:
-        mem_mb=1500,
-        runtime=20,
+        mem_mb=growing(1500),
+        runtime=growing(20),
     params:
         seed=config["seed"],
         code=fingerprint("check_gradients"),

@@ -50,8 +50,8 @@ rule figures:
         "results/benchmarks/figures.tsv"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=20,
+        mem_mb=growing(1000),
+        runtime=growing(20),
     params:
         folder=lambda wildcards, output: Path(output[0]).parent,
         run_folders=lambda wildcards, input: run_folders(input.comparison[0]),
