@@ -410,3 +410,108 @@ def inputs(**changes):
 
 def facts(**changes):
     return assemble(**inputs(**changes))
+
+
+def _with_trainers(names):
+    return config(training=config()["training"] | {"trainers": names})
+
+
+def _flat_histories():
+    """Every loss of every epoch the same."""
+    rows = histories(selection())
+    for row in rows:
+        row["training_loss"] = row["validation_loss"] = [math.log(2)] * EPOCHS
+    return rows
+
+
+def _rising_histories():
+    rows = histories(selection())
+    for row in rows:
+        row["training_loss"] = [0.7 + 0.01 * epoch for epoch in range(EPOCHS)]
+    return rows
+
+
+def _one_epoch():
+    rows = histories(selection())
+    return [row | {name: row[name][:1] for name in row if isinstance(row[name], list)} for row in rows]
+
+
+def _grid(size):
+    """`size` combinations of different validation accuracies, none of them collapsed."""
+    return [(0.001 * (1 + n), 0.0, 0.9, 0.86 - 0.001 * n, 0.4, 0.9, 0.3) for n in range(size)]
+
+
+ONE = DEFAULT_COMBINATIONS[4:5]
+SCENARIOS = {
+    "default": {},
+    "all diverged but one": {
+        "selection": selection(
+            [DEFAULT_COMBINATIONS[0], *((lr, 0.0, 0.9, 0.506, 0.7, 0.5, 0.7) for lr in (1.0, 10.0, 100.0))],
+            diverged=3,
+        )
+    },
+    "collapsed winner": {
+        "selection": selection([(lr, 0.9, 0.0, 0.506, 0.693, 0.499, 0.693) for lr in (0.001, 0.01)]),
+        "evaluation": evaluation(
+            recalls=(1.0, 0.0),
+            p_value=1e-30,
+            training_accuracy=0.499,
+            validation_accuracy=0.506,
+            confidence=0.51,
+        ),
+    },
+    "tie": {
+        "selection": selection(
+            [(0.01, 0.0, 0.9, 0.871, 0.38, 0.95, 0.1), (0.1, 0.0, 0.0, 0.871, 0.40, 0.96, 0.1)], p_value=1.0
+        )
+    },
+    "baseline wins": {
+        "evaluation": evaluation(
+            recalls=(0.72, 0.70), linear=0.7945, training_accuracy=0.71, validation_accuracy=0.712
+        )
+    },
+    "baseline equals": {"evaluation": evaluation(recalls=(0.80, 0.79), linear=0.7945, p_value=0.97)},
+    "ten classes": {
+        "config": config(data=config()["data"] | {"classes": CIFAR10}),
+        "summary": summary(CIFAR10, (45000, 5000, 10000)),
+        "selection": selection(classes=10, images=5000, one_class=0.12),
+        "baselines": baselines(classes=10, training_accuracy=0.45),
+        "evaluation": evaluation(
+            recalls=(0.6, 0.65, 0.4, 0.35, 0.45, 0.42, 0.6, 0.58, 0.66, 0.57),
+            linear=0.39,
+            sizes=(45000, 5000, 10000),
+            classes=CIFAR10,
+            training_accuracy=0.7,
+            validation_accuracy=0.53,
+        ),
+    },
+    "one combination": {"selection": selection(ONE)},
+    "three seeds": {"selection": selection(seeds=(1, 2, 3))},
+    "stand-in": {"source": source(stand_in=True)},
+    "clear choice, good fit": {
+        "selection": selection(p_value=0.0002),
+        "evaluation": evaluation(training_accuracy=0.875, confidence=0.865),
+        "baselines": baselines(training_accuracy=0.82),
+    },
+    "under-confident": {"evaluation": evaluation(confidence=0.7)},
+    "trainers differ": {"comparison": comparison(bit_identical=False)},
+    "one trainer": {
+        "config": _with_trainers(["train"]),
+        "comparison": comparison() | {"trainers": ["train"]},
+    },
+    "constant losses": {"histories": _flat_histories()},
+    "rising losses": {"histories": _rising_histories()},
+    "one epoch": {
+        "config": config(training=config()["training"] | {"epochs": 1}),
+        "histories": _one_epoch(),
+    },
+    "leak": {"summary": summary(duplicates_between=7)},
+    "thirty combinations": {"selection": selection(_grid(30))},
+    "hundred and twenty combinations": {"selection": selection(_grid(120))},
+    "no error": {"evaluation": evaluation(recalls=(1.0, 1.0)) | {"most_confident_errors": []}},
+    "not in a repository": {"provenance": provenance() | {"git": None}},
+}
+
+
+def scenario(name):
+    return facts(**SCENARIOS[name])

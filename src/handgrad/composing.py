@@ -1,9 +1,19 @@
 """The report as Markdown: templates filled with facts and nothing else, figures and tables numbered."""
 
 import re
+from pathlib import Path
+from traceback import extract_tb
 from typing import Any
 
-from jinja2 import BaseLoader, Environment, StrictUndefined, TemplateError, Undefined
+from jinja2 import (
+    BaseLoader,
+    Environment,
+    StrictUndefined,
+    TemplateError,
+    TemplateNotFound,
+    TemplateSyntaxError,
+    Undefined,
+)
 from markupsafe import Markup
 
 from handgrad.errors import HandgradError
@@ -56,10 +66,19 @@ def compose(loader: BaseLoader, template: str, facts: dict[str, Any]) -> str:
     environment.globals |= {"numbered": numbered, "see": see}
     try:
         text = environment.get_template(template).render(facts)
-    except TemplateError as error:
-        place = f"{getattr(error, 'name', None) or template}"
-        raise HandgradError(f"{place}: {error}; correct the template") from error
+    except (TemplateError, TypeError, ValueError) as error:
+        raise HandgradError(f"{_place(error)}: {error}; correct the template") from error
     return re.sub(r"\n{3,}", "\n\n", REFERENCE.sub(resolved, text)).strip() + "\n"
+
+
+def _place(error: Exception) -> str:
+    """The template and line where an error arose."""
+    if isinstance(error, TemplateSyntaxError):
+        return f"{error.name}, line {error.lineno}"
+    if isinstance(error, TemplateNotFound):
+        return "report"
+    frames = [frame for frame in extract_tb(error.__traceback__) if frame.filename.endswith(".j2")]
+    return f"{Path(frames[-1].filename).name}, line {frames[-1].lineno}" if frames else "report"
 
 
 def _anchor(kind: str, name: str) -> str:
@@ -74,6 +93,4 @@ def _printed(value: Any) -> Markup:
         return escaped(value)
     if isinstance(value, Undefined):
         return Markup(str(value))
-    raise HandgradError(
-        f"a template prints {value!r} as it is; use a filter, such as percent, signif or count"
-    )
+    raise TypeError(f"{value!r} is printed without a filter, such as percent, signif or count")

@@ -139,6 +139,13 @@ def some_collapsed(facts: Facts) -> bool:
 
 
 @predicate
+def all_collapsed(facts: Facts) -> bool:
+    """Every combination that did not diverge predicts one class for all validation images."""
+    healthy = facts["selection"]["combinations"] - facts["selection"]["diverged"]
+    return len(facts["leaderboard"]["collapsed"]) == healthy
+
+
+@predicate
 def collapse_by_weight_decay(facts: Facts) -> bool:
     """Every collapsed combination has a larger weight decay than every other that did not diverge."""
     rows = [row for row in facts["leaderboard"]["rows"] if not row["diverged"]]
@@ -273,6 +280,12 @@ def worse_than_logistic_regression(facts: Facts) -> bool:
 def test_below_validation(facts: Facts) -> bool:
     """The test accuracy is lower than the validation accuracy by more than chance explains."""
     return facts["evaluation"]["validation_to_test_interval"][1] < 0
+
+
+@predicate
+def test_above_validation(facts: Facts) -> bool:
+    """The test accuracy is higher than the validation accuracy by more than chance explains."""
+    return facts["evaluation"]["validation_to_test_interval"][0] > 0
 
 
 @predicate

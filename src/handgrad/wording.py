@@ -48,6 +48,16 @@ def count(number: int | None) -> Markup:
     return NONE if number is None else Markup(f"{number:,}")
 
 
+def counted(number: int, thing: str, things: str = "") -> Markup:
+    """A number of things, named: 1 run, 9 runs."""
+    return Markup(f"{count(number)} {thing if number == 1 else things or thing + 's'}")
+
+
+def all_of(number: int, thing: str) -> Markup:
+    """Every one of a number of things: all 9 runs, the only run."""
+    return Markup(f"the only {thing}" if number == 1 else f"all {counted(number, thing)}")
+
+
 def signif(number: float | None, digits: int = 3) -> Markup:
     """A measured number to so many significant digits: 0.35071 as 0.351; by powers of ten where needed."""
     if number is None:
@@ -123,6 +133,8 @@ FILTERS = {
         size,
         points_interval,
         count,
+        counted,
+        all_of,
         signif,
         exact,
         p_value,
