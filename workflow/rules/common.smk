@@ -59,6 +59,14 @@ wildcard_constraints:
     trainer="|".join(TRAINERS),
 
 
+def own_archive(wildcards):
+    """The archive that data.archive names, as an input, so that a change of it is seen; one that lacks is
+    left to the stage, whose message says more than Snakemake's.
+    """
+    path = Path(config["data"]["archive"] or "")
+    return [path.resolve()] if path.is_file() else []
+
+
 def run_folders(comparison):
     """The folders of the runs, beside the comparison's file: one for all trainers, in the order of the config.
 

@@ -1,11 +1,3 @@
-def own_archive(wildcards):
-    """The archive that data.archive names, as an input, so that a change of it is seen; one that lacks is
-    left to the stage, whose message says more than Snakemake's.
-    """
-    path = Path(config["data"]["archive"] or "")
-    return [path.resolve()] if path.is_file() else []
-
-
 rule fetch:
     input:
         own_archive,
