@@ -27,6 +27,53 @@ def test_replacing_writes_beside_the_target(tmp_path):
     assert path.read_text() == "whole"
 
 
+def test_two_that_write_one_file_at_once_do_not_disturb_each_other(tmp_path):
+    path = tmp_path / "model"
+    program = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from handgrad.stages.plumbing import replacing\n"
+        "with replacing(Path(sys.argv[1])) as temporary:\n"
+        "    temporary.write_text('first')\n"
+        "    print('written', flush=True)\n"
+        "    input()\n"
+    )
+    command = [sys.executable, "-c", program, str(path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as first:
+        assert first.stdout.readline() == "written\n"
+        with replacing(path) as temporary:
+            temporary.write_text("second")
+            first.communicate("\n")
+            assert path.read_text() == "first"
+        assert path.read_text() == "second"
+    assert first.returncode == 0
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_a_killed_writer_left_is_removed_by_the_next(tmp_path):
+    path = tmp_path / "model"
+    program = (
+        "import os, signal, sys\n"
+        "from pathlib import Path\n"
+        "from handgrad.stages.plumbing import replacing\n"
+        "with replacing(Path(sys.argv[1])) as temporary:\n"
+        "    temporary.write_text('half')\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    subprocess.run([sys.executable, "-c", program, str(path)])
+    assert [left.name.endswith(".partial") for left in tmp_path.iterdir()] == [True]
+    write_json(path, {})
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_full_disk_is_reported_with_the_file(tmp_path):
+    path = tmp_path / "model"
+    with pytest.raises(OSError, match=r"No space left on device: .*model"), replacing(path) as temporary:
+        temporary.symlink_to("/dev/full")
+        temporary.write_text("much")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_write_json_refuses_nan_and_keeps_the_old_file(tmp_path):
     path = tmp_path / "metrics.json"
     write_json(path, {"loss": 0.5})

@@ -1,7 +1,9 @@
 """What every stage shares: logging, one-line errors, and files that appear whole or not at all."""
 
+import glob
 import json
 import logging
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,16 +26,35 @@ def run_stage(main: Callable[[], None]) -> None:
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; at the end it takes the name `path`, on an error it is removed.
 
-    A reader never sees a half-written file: a rename within one folder is atomic (POSIX). The
-    temporary name is always the same, so that what a killed job left behind is overwritten by the next.
+    A reader never sees a half-written file: a rename within one folder is atomic (POSIX). The temporary
+    name is this process's own, so that a job whose Snakemake was killed and the one that repeats it do not
+    write into one file; what writers left that were killed themselves is removed.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.partial")
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.partial"):
+        if not _runs(int(left.suffixes[-2][1:])):
+            left.unlink(missing_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         yield temporary
         temporary.replace(path)
+    except OSError as error:
+        # A full disk is reported without the file.
+        error.filename = error.filename or str(path)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _runs(process: int) -> bool:
+    """Whether a process of this number runs on this machine."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def write_text(path: Path, text: str) -> None:
