@@ -438,7 +438,7 @@ def _one_epoch():
 
 def _grid(size):
     """`size` combinations of different validation accuracies, none of them collapsed."""
-    return [(0.001 * (1 + n), 0.0, 0.9, 0.86 - 0.001 * n, 0.4, 0.9, 0.3) for n in range(size)]
+    return [((1 + n) / 1000, 0.0, 0.9, 0.86 - 0.001 * n, 0.4, 0.9, 0.3) for n in range(size)]
 
 
 ONE = DEFAULT_COMBINATIONS[4:5]

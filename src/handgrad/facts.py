@@ -257,7 +257,7 @@ def _leaderboard(selection: Record) -> Record:
 
 
 def _effects(rows: Sequence[Record]) -> Record:
-    """What a step to the next value tried of each hyperparameter did, others equal; largest difference first."""
+    """What steps to the next value of each hyperparameter did, others equal; the largest first."""
     effects: Record = {}
     for name in HYPERPARAMETERS:
         lines: dict[tuple[float, ...], list[Record]] = {}
