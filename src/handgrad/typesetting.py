@@ -56,7 +56,7 @@ def _for_html(block: Node) -> list[Node]:
     if block["t"] != "Table":
         return [block]
     (name, *_), caption, *rest = block["c"]
-    label = _text(caption[1][:1]).partition(".")[0] or "Table"
+    label = _text(caption[1][0]["c"][:1]).rstrip(".") if name else "Table"
     table = {"t": "Table", "c": [["", [], []], [None, []], *rest]}
     attributes = [["role", "region"], ["tabindex", "0"], ["aria-label", label]]
     region = {"t": "Div", "c": [["", ["scroll"], attributes], [table]]}
@@ -87,13 +87,18 @@ def _raw(source: str) -> Node:
     return {"t": "RawBlock", "c": ["typst", source]}
 
 
-def _text(nodes: Any) -> str:
-    """The plain text of a part of a syntax tree."""
-    if isinstance(nodes, list):
-        return "".join(_text(node) for node in nodes)
-    if nodes["t"] in ("Str", "Code", "Math"):
-        return nodes["c"] if nodes["t"] == "Str" else str(nodes["c"][1])
-    if nodes["t"] in ("Space", "SoftBreak", "LineBreak"):
+def _text(nodes: list[Node]) -> str:
+    """The text of inlines, without their markup."""
+    return "".join(map(_inline_text, nodes))
+
+
+def _inline_text(node: Node) -> str:
+    kind, content = node["t"], node.get("c")
+    if kind in ("Space", "SoftBreak", "LineBreak"):
         return " "
-    content = nodes.get("c", [])
-    return _text(content if nodes["t"] in ("Plain", "Para", "Emph", "Strong") else content[-1])
+    if kind == "Str":
+        return str(content)
+    if kind in ("Code", "Math"):
+        return str(content[1])
+    # Of these the text comes after attributes or the kind of quotation.
+    return _text(content[1] if kind in ("Span", "Link", "Image", "Quoted") else content)
