@@ -96,6 +96,13 @@ def test_the_predictions_name_classes_and_indices(options, monkeypatch):
     )
 
 
+def test_batches_do_not_change_the_predictions(options, monkeypatch):
+    _, whole = run_stage(options, monkeypatch)
+    monkeypatch.setattr(evaluate, "BATCH", 2)
+    _, in_batches = run_stage(options, monkeypatch)
+    pd.testing.assert_frame_equal(in_batches, whole)
+
+
 def test_errors_are_listed_with_their_confidence(options, monkeypatch):
     result, _ = run_stage(options, monkeypatch)
     assert result["most_confident_errors"] == [

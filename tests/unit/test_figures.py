@@ -33,7 +33,7 @@ from handgrad.stages import figures as stage
 
 CLASSES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
 BASELINES = {"chance": 0.5, "majority class": 0.52, "logistic regression": 0.8}
-DATA = "drawn stand-in for CIFAR-10"
+DATA = "Drawn stand-in for CIFAR-10"
 NAMES = {
     "sample_images.png",
     "training_curves.svg",
@@ -184,17 +184,23 @@ def labels(axes):
     return axes.get_legend_handles_labels()[1]
 
 
+def extent(text, renderer):
+    """The box of a text; of the title only its first line, since on the second the data are named."""
+    box = text.get_window_extent(renderer)
+    if text.get_text().endswith("\n"):
+        box.y0 = (box.y0 + box.y1) / 2
+    return box
+
+
 def test_texts_lie_within_the_figure_and_apart_from_each_other(drawn):
     for name, figure in drawn.items():
         renderer = FigureCanvasAgg(figure).get_renderer()
         figure.draw(renderer)
-        boxes = [(text.get_text(), text.get_window_extent(renderer)) for text in texts(figure)]
+        boxes = [(text.get_text(), extent(text, renderer)) for text in texts(figure)]
         for text, box in boxes:
             assert figure.bbox.padded(1).fully_contains(*box.min), f"{name}: {text!r} is clipped"
             assert figure.bbox.padded(1).fully_contains(*box.max), f"{name}: {text!r} is clipped"
-        # The title's second line is empty: there the data are named.
-        apart = [(text, box) for text, box in boxes if not text.endswith("\n")]
-        for (text, box), (other, other_box) in itertools.combinations(apart, 2):
+        for (text, box), (other, other_box) in itertools.combinations(boxes, 2):
             assert not box.fully_overlaps(other_box), f"{name}: {text!r} lies on {other!r}"
 
 
@@ -428,8 +434,14 @@ def test_the_stage_draws_the_ranking_of_the_selected_seed(options):
     [
         (False, True, "CIFAR-10"),
         (False, False, "CIFAR-10, unofficial copy"),
-        (True, False, "drawn stand-in for CIFAR-10"),
+        (True, False, "Drawn stand-in for CIFAR-10"),
     ],
 )
 def test_the_data_are_called_what_they_are(stand_in, official, name):
     assert stage.data_name({"stand_in": stand_in, "official": official}) == name
+
+
+@pytest.mark.parametrize("name", ["select", "baselines", "figures"])
+def test_stages_that_need_no_torch_do_not_import_it(name):
+    program = f"import sys, handgrad.stages.{name}; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program]).returncode == 0

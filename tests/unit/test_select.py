@@ -128,8 +128,13 @@ def test_seeds_are_averaged_and_the_best_seed_gives_the_model(tmp_path, monkeypa
     assert result["runner_up"]["mcnemar"]["only_runner_up_correct"] == 0
 
 
-def test_a_collapse_to_one_class_is_counted(tmp_path, monkeypatch):
-    folders = [write(tmp_path, FIRST, {1, 3, 5, 7, 9}), write(tmp_path, SECOND, {0, 1})]
+def test_a_collapse_to_one_class_with_any_seed_is_counted(tmp_path, monkeypatch):
+    collapsed = {1, 3, 5, 7, 9}
+    folders = [
+        write(tmp_path, combination, wrong, seed=seed)
+        for combination, wrongs in [(FIRST, [{0}, collapsed]), (SECOND, [{0}, {1}])]
+        for seed, wrong in enumerate(wrongs)
+    ]
     ranking = run_stage(tmp_path, monkeypatch, folders)["ranking"]
     assert [row["predicted_classes"] for row in ranking] == [2, 1]
 

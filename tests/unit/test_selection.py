@@ -47,9 +47,9 @@ def test_the_mean_over_seeds_counts_not_the_best_seed():
 
 
 def test_means_that_differ_in_rounding_only_are_equal():
-    # (1/10 + 2/10 + 3/10) / 3 and (2/10 + 2/10 + 2/10) / 3 differ as sums of floats; then the loss decides.
-    runs = [run(A, 1, 0.5, seed=1), run(A, 2, 0.5, seed=2), run(A, 3, 0.5, seed=3)]
-    runs += [run(B, 2, 0.4, seed=seed) for seed in (1, 2, 3)]
+    # As floats, the mean of 0, 0.1 and 0.2 is above that of 0, 0 and 0.3; three of 30 are right in both.
+    runs = [run(A, correct, 0.5, seed=seed) for seed, correct in enumerate([0, 1, 2])]
+    runs += [run(B, correct, 0.4, seed=seed) for seed, correct in enumerate([0, 0, 3])]
     assert order(runs) == [B, A]
     assert decided_by(rank(runs)) == "validation_loss"
 

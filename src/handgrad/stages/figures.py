@@ -72,7 +72,7 @@ def main() -> None:
 def data_name(source: dict[str, Any]) -> str:
     """What the figures call the data that source.json describes."""
     if source["stand_in"]:
-        return "drawn stand-in for CIFAR-10"
+        return "Drawn stand-in for CIFAR-10"
     return "CIFAR-10" if source["official"] else "CIFAR-10, unofficial copy"
 
 
