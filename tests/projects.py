@@ -93,3 +93,8 @@ def result_files(folder: Path) -> dict[str, bytes]:
         for path in sorted(results.rglob("*"))
         if path.is_file() and "benchmarks" not in path.parts and path.name != "run_times.csv"
     }
+
+
+def differences(found: dict[str, bytes], expected: dict[str, bytes]) -> list[str]:
+    """The names of the files that are in one only, or differ."""
+    return sorted(name for name in found.keys() | expected.keys() if found.get(name) != expected.get(name))
