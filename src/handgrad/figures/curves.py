@@ -27,7 +27,8 @@ from handgrad.figures.style import (
 )
 from handgrad.selection import Combination
 
-BEST = [BLUE, VERMILION, GREEN, ORANGE, PURPLE]
+# Colours and lines of the best runs: the lines tell them apart in a print without colours.
+BEST = [(BLUE, "-"), (VERMILION, "--"), (GREEN, "-."), (ORANGE, ":"), (PURPLE, (0, (6, 1)))]
 # An axis is logarithmic where the largest loss is more than so many times the smallest.
 WIDE_RANGE = 30
 # More pale curves than this become one bitmap, or the file would grow with every run.
@@ -86,10 +87,11 @@ def _all_runs(axes: Axes, curves: Sequence[Curve], column: str) -> None:
     if others:
         label = f"{len(others):,} other runs" if len(others) > 1 else "1 other run"
         _bundle(axes, [curve.history for curve in others], column, color=PALE, label=label)
-    for rank, (curve, colour) in enumerate(zip(best, BEST, strict=False), start=1):
+    for rank, (curve, (colour, line)) in enumerate(zip(best, BEST, strict=False), start=1):
         label = f"{rank}.  {short(curve.combination)}" + (" (selected)" if rank == 1 else "")
-        width, front = (2.2, 4) if rank == 1 else (1.2, 3)
-        _line(axes, curve.history, column, color=colour, label=label, linewidth=width, zorder=front)
+        width, front = (2.2, 4) if rank == 1 else (1.4, 3)
+        look = {"color": colour, "linestyle": line, "linewidth": width, "zorder": front}
+        _line(axes, curve.history, column, label=label, **look)
     values = np.concatenate([curve.history[column] for curve in finished])
     axes.autoscale_view()
     if column.endswith("loss"):
