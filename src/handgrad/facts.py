@@ -156,12 +156,12 @@ def _cost(config: Record, summary: Record, model: Record, runs: int) -> Record:
 
 def _gradients(check: Record) -> Record:
     autograd, central = check["autograd"], check["central_differences"]
+    every = autograd["checks"]
     return {
-        "autograd": {
-            "tolerance": autograd["tolerance"],
-            "checks": len(autograd["checks"]),
-            "bit_identical": sum(one["bit_identical"] for one in autograd["checks"]),
-            "largest_relative_error": _largest_error(autograd["checks"]),
+        "autograd": {"tolerance": autograd["tolerance"], **_against_autograd(every)},
+        "implementations": {
+            name: _against_autograd([one for one in every if one["implementation"] == name])
+            for name in _different(every, "implementation")
         },
         "central_differences": {
             "epsilon": central["epsilon"],
@@ -171,11 +171,48 @@ def _gradients(check: Record) -> Record:
             "kinks": sum(one["kinks"] for one in central["checks"]),
             "largest_relative_error": _largest_error(central["checks"]),
         },
-        "networks": _by_network(autograd["checks"], central["checks"]),
-        "activations": sorted({one["activation"] for one in autograd["checks"]}),
-        "batch_sizes": sorted({one["batch_size"] for one in autograd["checks"]}),
+        "by_activation": [
+            {
+                "activation": activation,
+                "implementations": {
+                    name: _against_autograd(
+                        [
+                            one
+                            for one in every
+                            if (one["activation"], one["implementation"]) == (activation, name)
+                        ]
+                    )
+                    for name in _different(every, "implementation")
+                },
+                "central_error": _largest_error(
+                    [one for one in central["checks"] if one["activation"] == activation]
+                ),
+            }
+            for activation in _different(every, "activation")
+        ],
+        "networks": [list(network) for network in dict.fromkeys(tuple(one["network"]) for one in every)],
+        "losses": _different(every, "loss"),
+        "batch_sizes": _different(every, "batch_size"),
+        "dtypes": _different(every, "dtype"),
         "epsilon_sweep": _epsilon_sweep(check["epsilon_sweep"]),
     }
+
+
+def _against_autograd(checks: Sequence[Record]) -> Record:
+    return {
+        "checks": len(checks),
+        "bit_identical": sum(one["bit_identical"] for one in checks),
+        "largest_relative_error": _largest_error(checks),
+    }
+
+
+def _largest_error(checks: Sequence[Record]) -> float | None:
+    return max((one["largest_relative_error"] for one in checks), default=None)
+
+
+def _different(records: Sequence[Record], key: str) -> list[Any]:
+    """The different values of a key, in the order in which they appear."""
+    return list(dict.fromkeys(record[key] for record in records))
 
 
 def _epsilon_sweep(sweep: Record) -> Record:
@@ -192,32 +229,6 @@ def _epsilon_sweep(sweep: Record) -> Record:
         "central_above_squared_epsilon": sum(point["central"] > point["epsilon"] ** 2 for point in points),
         "rounding_unit": ROUNDING_UNIT,
     }
-
-
-def _by_network(autograd: Sequence[Record], central: Sequence[Record]) -> list[Record]:
-    """The checks of every network and loss, in the order in which they were made."""
-    rows = []
-    for network, loss in dict.fromkeys((tuple(one["network"]), one["loss"]) for one in autograd):
-        ours, theirs = (
-            [one for one in checks if tuple(one["network"]) == network and one["loss"] == loss]
-            for checks in (autograd, central)
-        )
-        rows.append(
-            {
-                "network": list(network),
-                "loss": loss,
-                "autograd_checks": len(ours),
-                "autograd_bit_identical": sum(one["bit_identical"] for one in ours),
-                "autograd_error": _largest_error(ours),
-                "central_checks": len(theirs),
-                "central_error": _largest_error(theirs),
-            }
-        )
-    return rows
-
-
-def _largest_error(checks: Sequence[Record]) -> float | None:
-    return max((one["largest_relative_error"] for one in checks), default=None)
 
 
 def _comparison(comparison: Record) -> Record:

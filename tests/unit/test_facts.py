@@ -137,15 +137,21 @@ def test_errors_and_confusions_come_from_the_matrix():
     assert derived["worst_class"]["name"] == "bird"
 
 
-def test_gradient_checks_are_summed_by_network_and_loss():
+def test_gradient_checks_are_summed_by_activation_and_implementation():
     gradients = facts()["gradients"]
-    assert gradients["autograd"]["checks"] == 72
-    assert gradients["autograd"]["bit_identical"] == 18
+    assert gradients["autograd"]["checks"] == 144
+    assert gradients["autograd"]["bit_identical"] == 18 + 72
+    assert gradients["implementations"]["backpropagation"]["bit_identical"] == 18
+    assert gradients["implementations"]["buffers"]["bit_identical"] == 72
     assert gradients["central_differences"]["parameters_checked"] == 72 * 40
-    row = gradients["networks"][-1]
-    assert row["network"] == [576, 128, 32, 10]
-    assert row["loss"] == "cross_entropy"
-    assert row["autograd_checks"] == 12
+    assert gradients["networks"] == [[2, 3, 2], [5, 4, 3], [576, 128, 32, 10]]
+    row = gradients["by_activation"][0]
+    assert row["activation"] == "tanh"
+    assert row["implementations"]["backpropagation"] == {
+        "checks": 18,
+        "bit_identical": 0,
+        "largest_relative_error": 4.4e-16,
+    }
     assert row["central_error"] == 3.2e-9
 
 
