@@ -23,7 +23,9 @@ def test_wilson_interval_of_published_examples(correct, images, interval):
 @pytest.mark.parametrize(("correct", "images"), [(0, 1), (1, 1), (0, 963), (963, 963), (823, 963), (1, 3)])
 def test_wilson_interval_is_scipys(correct, images):
     expected = binomtest(correct, images).proportion_ci(method="wilson")
-    assert wilson_interval(correct / images, images) == pytest.approx((expected.low, expected.high), abs=1e-12)
+    assert wilson_interval(correct / images, images) == pytest.approx(
+        (expected.low, expected.high), abs=1e-12
+    )
 
 
 @pytest.mark.parametrize("accuracy", [0.0, 0.1, 1 / 3, 0.857, 1.0])
