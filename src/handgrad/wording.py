@@ -17,8 +17,14 @@ SUPERSCRIPTS = str.maketrans(f"{MINUS}0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸�
 
 
 def percent(fraction: float | None) -> Markup:
-    """A fraction in per cent: 0.8574 as 85.7%."""
-    return NONE if fraction is None else Markup(f"{100 * fraction:.1f}%")
+    """A fraction in per cent: 0.8574 as 85.7%; what is not all or nothing is not rounded to it."""
+    if fraction is None:
+        return NONE
+    if 0.9995 <= fraction < 1:
+        return Markup(f">{SPACE}99.9%")
+    if 0 < fraction < 0.0005:
+        return Markup(f"<{SPACE}0.1%")
+    return Markup(f"{100 * fraction:.1f}%")
 
 
 def interval(bounds: Sequence[float]) -> Markup:
@@ -65,7 +71,7 @@ def signif(number: float | None, digits: int = 3) -> Markup:
     if number == 0:
         return Markup("0")
     rounded = Decimal(f"{number:.{digits - 1}e}")
-    return _number(f"{rounded:f}") if -5 < rounded.adjusted() < 6 else _scientific(rounded)
+    return _number(f"{rounded:,f}") if -5 < rounded.adjusted() < 6 else _scientific(rounded)
 
 
 def exact(number: float) -> Markup:

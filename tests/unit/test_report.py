@@ -145,11 +145,11 @@ CLAIMS = {
     "under-confident": (["**under-confident**", "is too low on average"], ["over-confident"]),
     "trainers differ": (
         ["trainers differ by at most 3.10", "stayed within 3.10"],
-        ["to the last bit**", "**Bit-identical in"],
+        ["parameters to the last bit", "**Bit-identical in"],
     ),
     "one trainer": (
         ["Only `train` was trained", "compared no update by hand"],
-        ["to the last bit**", "trainers reach", "figures/trainer_agreement.svg"],
+        ["parameters to the last bit", "trainers reach", "figures/trainer_agreement.svg"],
     ),
     "constant losses": (
         [
@@ -201,7 +201,7 @@ def numbers_in(value):
 def readings(value):
     """The ways in which the filters may have written a number, as plain decimals."""
     written = {f"{value:,}".replace(",", ""), f"{abs(100 * value):.1f}", str(exact(value))}
-    written |= {str(signif(value, digits)) for digits in (1, 2, 3, 4)}
+    written |= {str(signif(value, digits)).replace(",", "") for digits in (1, 2, 3, 4)}
     return {reading.replace("−", "-").lstrip("-") for reading in written}
 
 
@@ -331,6 +331,10 @@ def test_hostile_texts_of_the_facts_are_nowhere_markup(name):
 
 def test_numbers_are_worded():
     assert percent(0.8574) == "85.7%"
+    assert percent(1.0) == "100.0%"
+    assert percent(0.99987) == ">\u00a099.9%"
+    assert percent(0.0001) == "<\u00a00.1%"
+    assert percent(0.0) == "0.0%"
     assert percent(None) == "–"
     assert interval([0.842, 0.873]) == "84.2–87.3%"
     assert points(-0.0131) == "−1.3"
@@ -338,6 +342,7 @@ def test_numbers_are_worded():
     assert points(-0.0001) == "+0.0"
     assert signif(0.35071) == "0.351"
     assert signif(1.234e-5) == "1.23\u00a0×\u00a010⁻⁵"
+    assert signif(397_002.0) == "397,000"
     assert signif(4.4e-16, 2) == "4.4\u00a0×\u00a010⁻¹⁶"
     assert signif(8.61e13) == "8.61\u00a0×\u00a010¹³"
     assert signif(0.0) == "0"
