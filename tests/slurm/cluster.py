@@ -15,7 +15,8 @@ PROGRAMS = ["munged", "slurmctld", "slurmd", "sbatch", "squeue"]
 # Debian puts the daemons where only root looks.
 SEARCH_PATH = f"{os.environ['PATH']}{os.pathsep}/usr/sbin{os.pathsep}/sbin"
 # What squeue shows of a job, in the order of the fields of Job.
-FIELDS = "JobID Name Comment State NumCPUs MinMemory TimeLimit tres-per-job StartTime EndTime".split()
+FIELDS = ["JobID", "Name", "Comment", "State", "NumCPUs", "MinMemory", "TimeLimit", "tres-per-job"]
+FIELDS += ["StartTime", "EndTime"]
 
 
 def missing_programs() -> list[str]:

@@ -1,5 +1,6 @@
-"""The pipeline through profiles/slurm on a real Slurm: the bits of a local run, and nothing run twice at once."""
+"""The pipeline through profiles/slurm on a real Slurm: a local run's bits, and no training twice at once."""
 
+import itertools
 import re
 import shutil
 
@@ -98,5 +99,5 @@ def test_recovery_from_a_kill_gives_the_same_bits_and_runs_no_training_twice_at_
     assert len(trainings) == 3
     for training in trainings:
         runs = [job for job in submitted if job.comment == training and job.start != "N/A"]
-        for first, second in zip(runs, runs[1:], strict=False):
+        for first, second in itertools.pairwise(runs):
             assert first.end <= second.start, f"jobs {first.id} and {second.id} ran {training} at once"
