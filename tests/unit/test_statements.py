@@ -174,6 +174,8 @@ def test_underfitting_is_measured_against_the_linear_model_on_the_training_image
     fitted = evaluation(training_accuracy=0.85)
     assert not statements(facts(evaluation=fitted, baselines=baselines(0.84)))["underfits"]
     assert statements(facts(evaluation=fitted, baselines=baselines(0.86)))["underfits"]
+    perfect = fitted | {"training_accuracy": 1.0, "training_accuracy_interval": [0.96, 1.0]}
+    assert not statements(facts(evaluation=perfect, baselines=baselines(1.0)))["underfits"]
 
 
 def test_manual_trainers_alone_compare_backpropagation_but_no_update_of_pytorch():
