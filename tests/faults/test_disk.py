@@ -1,18 +1,24 @@
 """A full disk and read-only results: a clear error, and earlier results as they were."""
 
 import os
+import re
 import shutil
 import subprocess
 
 import pytest
 from projects import differences, result_files, run, snakemake
 
-# What the stage writes, and who does the writing: shutil, safetensors, csv, Matplotlib, Jinja, Pandoc, Typst.
+# All that a stage writes; by shutil, safetensors, csv, Matplotlib, Jinja, Pandoc and Typst.
 OUTPUTS = {
     "fetch": ["data/cifar-10-python.tar.gz", "data/source.json"],
-    "prepare": ["data/train.safetensors", "data/validation.safetensors", "data/test.safetensors"],
+    "prepare": [
+        "data/train.safetensors",
+        "data/validation.safetensors",
+        "data/test.safetensors",
+        "data/summary.json",
+    ],
     "train": ["runs"],
-    "select": ["selected/model.safetensors"],
+    "select": ["selection.json", "leaderboard.csv", "selected/model.safetensors"],
     "figures": ["figures"],
     "report": ["report.md"],
     "render": ["report.html", "report.pdf"],
@@ -59,7 +65,9 @@ def test_full_disk(small_disk, stage):
 
     result = snakemake(small_disk, "--cores", "1", "--forcerun", stage)
     assert result.returncode == 1
-    assert "error: [Errno 28] No space left on device: 'results/" in result.stdout, result.stdout
+    errors = set(re.findall("^error: .*", result.stdout, re.MULTILINE))
+    assert len(errors) == 1, result.stdout
+    assert re.search("results/.*No space left on device|No space left on device.*results/", errors.pop())
     assert "Traceback" not in result.stdout, result.stdout
     assert differences(result_files(small_disk), earlier) == []
 
@@ -73,14 +81,15 @@ def test_results_that_are_write_protected_are_refused_by_name(small_disk):
     mount(small_disk, "ro")
     result = snakemake(small_disk, "--cores", "1", "--forcerun", "select")
     assert result.returncode == 1
-    assert "Write-protected output files for rule select" in result.stdout, result.stdout
-    assert "results/selection.json" in result.stdout, result.stdout
+    assert "Write-protected output files" in result.stdout, result.stdout
+    assert "affected files:\n        results/" in result.stdout, result.stdout
     assert "Traceback" not in result.stdout, result.stdout
     assert differences(result_files(small_disk), earlier) == []
 
 
 def test_new_results_in_a_read_only_folder(small_disk):
-    remove(small_disk / "results/selected")
+    for name in OUTPUTS["select"]:
+        remove(small_disk / "results" / name)
     earlier = result_files(small_disk)
     mount(small_disk, "ro")
     result = snakemake(small_disk, "--cores", "1", "results/selected/model.safetensors")

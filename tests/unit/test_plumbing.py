@@ -68,7 +68,10 @@ def test_what_a_killed_writer_left_is_removed_by_the_next(tmp_path):
 
 def test_a_full_disk_is_reported_with_the_file(tmp_path):
     path = tmp_path / "model"
-    with pytest.raises(OSError, match=r"No space left on device: .*model"), replacing(path) as temporary:
+    with (
+        pytest.raises(HandgradError, match=r"/model: .*No space left on device$"),
+        replacing(path) as temporary,
+    ):
         temporary.symlink_to("/dev/full")
         temporary.write_text("much")
     assert list(tmp_path.iterdir()) == []

@@ -39,9 +39,9 @@ def replacing(path: Path) -> Iterator[Path]:
         yield temporary
         temporary.replace(path)
     except OSError as error:
-        # A full disk is reported without the file.
-        error.filename = error.filename or str(path)
-        raise
+        if error.filename is not None:
+            raise
+        raise HandgradError(f"{path}: {error}") from error  # a full disk is reported without the file
     finally:
         temporary.unlink(missing_ok=True)
 
