@@ -256,7 +256,6 @@ def _leaderboard(selection: Record) -> Record:
         "top": min(TOP, len(rows)),
         "largest_lr": max(row["lr"] for row in rows),
         "complete": len(rows) <= COMPLETE,
-        "several_seeds": len(selection["seeds"]) > 1,
         "collapsed": [row for row in rows if row["predicted_classes"] == 1 and not row["diverged"]],
         "diverged": [row for row in rows if row["diverged"]],
         "near_selected": sum(

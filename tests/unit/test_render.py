@@ -140,20 +140,25 @@ def test_stand_in_data_is_told_at_the_top_of_every_format(tmp_path):
 
 def test_nothing_runs_off_the_pages(tmp_path):
     given = scenario("thirty combinations")
-    given["leaderboard"]["several_seeds"] = given["statements"]["several_seeds"] = True
+    given["leaderboard"]["rows"] *= 3
+    given["report"]["title"] = "A long title " * 15
     for row in given["leaderboard"]["rows"]:
         row["validation_accuracy_std"] = 0.0123
     given["data"]["source"]["location"] = "https://example.org/" + "a-long-folder/" * 12 + "archive.tar.gz"
     boxes = pdf_text(rendered(write_report(tmp_path, given), "pdf"), "-bbox")
-    width = float(re.search(r'<page width="([\d.]+)"', boxes).group(1))
-    edges = [(float(x), word) for x, word in re.findall(r'xMax="([\d.]+)" yMax="[\d.]+">(.*?)</word>', boxes)]
+    width, height = map(float, re.search(r'<page width="([\d.]+)" height="([\d.]+)"', boxes).groups())
+    words = re.findall(r'xMax="([\d.]+)" yMax="([\d.]+)">(.*?)</word>', boxes)
+    edges = [(float(right), word) for right, _, word in words]
     # 26 mm of margin, and three points for punctuation that hangs into it.
     assert [(x, word) for x, word in edges if x > width - 26 / 25.4 * 72 + 3] == []
+    # Below the text there is nothing but "n of m".
+    feet = [word for _, bottom, word in words if float(bottom) > height - 26 / 25.4 * 72 + 3]
+    assert len(feet) == 3 * boxes.count("<page ")
 
 
 def test_a_table_of_thirty_combinations_goes_on_with_its_head_repeated(tmp_path):
     text = pdf_text(rendered(write_report(tmp_path, scenario("thirty combinations")), "pdf"), "-layout")
-    appendix = text[text.rindex("Appendix: the complete leaderboard") :]
+    appendix = text[text.rindex("All 30 combinations") :]
     assert re.findall(r"^ *(\d+) +0\.0", appendix, re.MULTILINE) == [str(rank) for rank in range(1, 31)]
 
 
