@@ -69,11 +69,13 @@ def extract_archive(path: Path, target: Path) -> None:
         DataError: naming the file and what is wrong with it.
     """
     try:
-        with (
-            gzip.open(path) as unzipped,
-            tarfile.open(fileobj=_Bounded(unzipped, path), mode="r|") as archive,
-        ):
-            members = _read_members(archive, path)
+        with gzip.open(path) as unzipped:
+            stream = _Bounded(unzipped, path)
+            with tarfile.open(fileobj=stream, mode="r|") as archive:
+                members = _read_members(archive, path)
+            # To the end, where gzip's own checksum stands.
+            while stream.read(1 << 20):
+                pass
     except (tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError) as error:
         raise DataError(
             f"{path}: not a whole gzipped tar archive ({error}); get it again or name another"
