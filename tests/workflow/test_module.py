@@ -1,0 +1,52 @@
+"""handgrad as a part of someone else's workflow, in another folder, with that one's config and a prefix."""
+
+import yaml
+from projects import copy_project, result_files, snakemake
+
+THESIS = """
+configfile: "thesis.yaml"
+
+
+module handgrad:
+    snakefile:
+        "../handgrad/Snakefile"
+    config:
+        config["network"]
+    prefix:
+        "network"
+
+
+use rule * from handgrad as handgrad_*
+
+
+rule thesis:
+    default_target: True
+    input:
+        rules.handgrad_all.input,
+        report=rules.handgrad_report.output,
+    output:
+        "thesis.md",
+    shell:
+        "cp {input.report} {output}"
+"""
+
+
+def test_another_workflow_gets_the_same_report(finished_run, small_config, tmp_path):
+    finished, _ = finished_run
+    # Its own config.yaml is another one, and must not matter.
+    handgrad = copy_project(tmp_path / "handgrad", {"training": {"epochs": 77}})
+    thesis = tmp_path / "thesis"
+    thesis.mkdir()
+    (thesis / "Snakefile").write_text(THESIS)
+    (thesis / "thesis.yaml").write_text(yaml.safe_dump({"network": small_config}))
+    result = snakemake(thesis, "--cores", "2", PYTHONPATH=str(handgrad / "src"))
+    assert result.returncode == 0, result.stdout
+    assert not (handgrad / "results").exists()
+    files = result_files(thesis / "network")
+    assert files["report.pdf"].startswith(b"%PDF")
+    # The files that name the selected run's folder have the prefix in it; the PDF's text is compressed.
+    plain = {name: content.replace(b"network/results", b"results") for name, content in files.items()}
+    expected = result_files(finished)
+    del plain["report.pdf"], expected["report.pdf"]
+    assert plain == expected
+    assert (thesis / "thesis.md").read_bytes() == files["report.md"]
