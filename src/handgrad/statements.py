@@ -242,7 +242,7 @@ def validation_loss_turned(facts: Facts) -> bool:
 
 @predicate
 def underfits(facts: Facts) -> bool:
-    """The network makes more than a few errors on its training images, not surely fewer than a linear model."""
+    """The network makes many errors on its training images, and not surely fewer than a linear model."""
     low, high = facts["evaluation"]["training_accuracy_interval"]
     return low <= facts["baselines"]["logistic_regression"]["training_accuracy"] and high < NEARLY_ALL
 

@@ -93,9 +93,10 @@ def _text(nodes: list[Node]) -> str:
 
 
 def _inline_text(node: Node) -> str:
-    kind, content = node["t"], node.get("c")
+    kind = node["t"]
     if kind in ("Space", "SoftBreak", "LineBreak"):
         return " "
+    content = node["c"]
     if kind == "Str":
         return str(content)
     if kind in ("Code", "Math"):

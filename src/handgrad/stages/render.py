@@ -61,7 +61,8 @@ def write_pdf(document: dict[str, Any], folder: Path, template: Path, output: Pa
     """The fonts are those within the typst package, so that every machine sets the same pages."""
     source = converted(document, "typst", template, [])
     try:
-        pdf = typst.compile(source.encode(), root=folder, ignore_system_fonts=True, timestamp=0)
+        # Its stubs want input and root of one type, but a source in memory is bytes and a folder is a path.
+        pdf = typst.compile(source.encode(), root=folder, ignore_system_fonts=True, timestamp=0)  # type: ignore[type-var]
     except typst.TypstError as error:
         raise HandgradError(f"{template}: {error}") from error
     with replacing(output) as temporary:
