@@ -10,6 +10,7 @@ from pathlib import Path
 
 import requests
 from tqdm import tqdm
+from urllib3.exceptions import HTTPError
 
 from handgrad.errors import DataError
 
@@ -106,7 +107,7 @@ def _fetch(url: str, part: Path, most_bytes: int, patience: Patience) -> bool:
             if _continue(url, part, most_bytes, patience):
                 return True
             logger.warning("%s: the connection broke off; trying again", url)
-        except requests.RequestException as error:
+        except (requests.RequestException, HTTPError) as error:
             logger.warning("%s: %s; trying again", url, error)
     logger.warning("%s: given up after %d tries", url, patience.tries)
     return False
@@ -132,7 +133,8 @@ def _continue(url: str, part: Path, most_bytes: int, patience: Patience) -> bool
             part.open("ab" if done else "wb") as file,
             tqdm(total=total, initial=done, unit="B", unit_scale=True, desc="CIFAR-10", mininterval=1) as bar,
         ):
-            for chunk in response.iter_content(1 << 16):
+            # What has arrived, however little: a chunk that waits to be full is lost with the connection.
+            while chunk := response.raw.read1(1 << 16):
                 if done + len(chunk) > most_bytes:
                     part.unlink()
                     raise DataError(
