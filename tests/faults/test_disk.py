@@ -8,20 +8,21 @@ import subprocess
 import pytest
 from projects import differences, result_files, run, snakemake
 
-# All that a stage writes; by shutil, safetensors, csv, Matplotlib, Jinja, Pandoc and Typst.
+RUN = "runs/lr~0.01/weight_decay~0.0/momentum~0.0/seed~256/train"
+# All that a job writes; by shutil, by tarfile, by safetensors and csv, by Matplotlib, by Pandoc, by Typst.
 OUTPUTS = {
     "fetch": ["data/cifar-10-python.tar.gz", "data/source.json"],
     "prepare": [
-        "data/train.safetensors",
-        "data/validation.safetensors",
-        "data/test.safetensors",
-        "data/summary.json",
+        f"data/{name}"
+        for name in ("train.safetensors", "validation.safetensors", "test.safetensors", "summary.json")
     ],
-    "train": ["runs"],
-    "select": ["selection.json", "leaderboard.csv", "selected/model.safetensors"],
-    "figures": ["figures"],
-    "report": ["report.md"],
-    "render": ["report.html", "report.pdf"],
+    "train": [
+        f"{RUN}/{name}"
+        for name in ("model.safetensors", "history.csv", "metrics.json", "validation_predictions.csv")
+    ],
+    "figures": [],
+    "html": ["report.html"],
+    "pdf": ["report.pdf"],
 }
 
 
@@ -45,55 +46,62 @@ def mount(project, options):
     subprocess.run(["mount", "-o", f"remount,{options}", project / "results"], check=True)
 
 
-def remove(path):
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink()
-
-
-@pytest.mark.parametrize("stage", OUTPUTS)
-def test_full_disk(small_disk, stage):
+@pytest.mark.parametrize("outputs", OUTPUTS.values(), ids=OUTPUTS)
+def test_full_disk(small_disk, outputs):
+    results = small_disk / "results"
     finished = result_files(small_disk)
-    for name in OUTPUTS[stage]:
-        remove(small_disk / "results" / name)
-    remove(small_disk / "results/benchmarks")
+    outputs = outputs or [f"figures/{path.name}" for path in (results / "figures").iterdir()]
+    for name in outputs:
+        (results / name).unlink()
+    shutil.rmtree(results / "benchmarks")
     earlier = result_files(small_disk)
-    disk = os.statvfs(small_disk / "results")
+    disk = os.statvfs(results)
     used = (disk.f_blocks - disk.f_bfree) * disk.f_frsize
     mount(small_disk, f"size={used + disk.f_frsize}")
 
-    result = snakemake(small_disk, "--cores", "1", "--forcerun", stage)
+    targets = [f"results/{name}" for name in outputs]
+    result = snakemake(small_disk, "--cores", "1", *targets)
     assert result.returncode == 1
     errors = set(re.findall("^error: .*", result.stdout, re.MULTILINE))
     assert len(errors) == 1, result.stdout
     assert re.search("results/.*No space left on device|No space left on device.*results/", errors.pop())
-    assert "Traceback" not in result.stdout, result.stdout
+    assert "Traceback" not in result.stdout
     assert differences(result_files(small_disk), earlier) == []
 
     mount(small_disk, "size=64m")
-    run(small_disk, "--rerun-incomplete", "--forcerun", stage)
+    run(small_disk, *targets)
     assert differences(result_files(small_disk), finished) == []
 
 
-def test_results_that_are_write_protected_are_refused_by_name(small_disk):
+def test_read_only_results_are_refused_by_name_and_stay_as_they_are(small_disk):
     earlier = result_files(small_disk)
     mount(small_disk, "ro")
     result = snakemake(small_disk, "--cores", "1", "--forcerun", "select")
     assert result.returncode == 1
     assert "Write-protected output files" in result.stdout, result.stdout
-    assert "affected files:\n        results/" in result.stdout, result.stdout
-    assert "Traceback" not in result.stdout, result.stdout
+    assert "affected files:\n        results/" in result.stdout
+    assert "Traceback" not in result.stdout
     assert differences(result_files(small_disk), earlier) == []
 
 
-def test_new_results_in_a_read_only_folder(small_disk):
-    for name in OUTPUTS["select"]:
-        remove(small_disk / "results" / name)
+def test_no_job_is_started_where_new_results_cannot_be_written(small_disk):
+    (small_disk / "results/report.md").unlink()
     earlier = result_files(small_disk)
     mount(small_disk, "ro")
-    result = snakemake(small_disk, "--cores", "1", "results/selected/model.safetensors")
+    result = snakemake(small_disk, "--cores", "1", "results/report.md")
     assert result.returncode == 1
-    assert "Read-only file system" in result.stdout, result.stdout
-    assert "Traceback" not in result.stdout, result.stdout
+    assert "results/ cannot be written to; nothing was run" in result.stdout, result.stdout
+    assert "Traceback" not in result.stdout
     assert differences(result_files(small_disk), earlier) == []
+
+
+def test_a_read_only_project_is_refused(project):
+    mounting = subprocess.run(["mount", "--bind", project, project], capture_output=True)
+    if mounting.returncode != 0:
+        pytest.skip("a folder can be mounted by root only")
+    subprocess.run(["mount", "-o", "remount,ro,bind", project], check=True)
+    result = snakemake(project, "--cores", "1", "--forcerun", "select")
+    subprocess.run(["umount", project], check=True)
+    assert result.returncode == 1
+    assert f"{project} cannot be written to" in result.stdout, result.stdout
+    assert "Traceback" not in result.stdout

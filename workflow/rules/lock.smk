@@ -1,13 +1,22 @@
-# Two runs in one folder: Snakemake lets the second end with a message; this says who the first is.
+# Snakemake's records in this folder: that they can be written, and who holds the lock that it only mentions.
+import os
 from pathlib import Path
 
+from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
 from handgrad.pipeline.locks import lock_holder, record_holder
+
+if not os.access(".", os.W_OK):
+    raise WorkflowError(
+        f"{Path.cwd()} cannot be written to; expected a folder for results, logs and Snakemake's records"
+    )
 
 if workflow.is_main_process and (holder := lock_holder(Path.cwd())):
     logger.warning(f"This folder is locked by {holder}.")
 
 
 onstart:
+    if Path("results").exists() and not os.access("results", os.W_OK):
+        raise WorkflowError("results/ cannot be written to; nothing was run")
     record_holder(Path.cwd())

@@ -4,6 +4,7 @@ import glob
 import json
 import logging
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,15 +27,9 @@ def run_stage(main: Callable[[], None]) -> None:
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; at the end it takes the name `path`, on an error it is removed.
 
-    A reader never sees a half-written file: a rename within one folder is atomic (POSIX). The temporary
-    name is this process's own, so that a job whose Snakemake was killed and the one that repeats it do not
-    write into one file; what writers left that were killed themselves is removed.
+    A reader never sees a half-written file: a rename within one folder is atomic (POSIX).
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    for left in path.parent.glob(f".{glob.escape(path.name)}.*.partial"):
-        if not _runs(int(left.suffixes[-2][1:])):
-            left.unlink(missing_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    temporary = _temporary(path)
     try:
         yield temporary
         temporary.replace(path)
@@ -44,6 +39,33 @@ def replacing(path: Path) -> Iterator[Path]:
         raise HandgradError(f"{path}: {error}") from error  # a full disk is reported without the file
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def scratch_folder(path: Path) -> Iterator[Path]:
+    """Yield a new folder, named after `path` and beside it, that is removed at the end."""
+    folder = _temporary(path)
+    folder.mkdir()
+    try:
+        yield folder
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        raise HandgradError(f"{folder}: {error}") from error
+    finally:
+        shutil.rmtree(folder)
+
+
+def _temporary(path: Path) -> Path:
+    """A path beside `path` that is this process's own; what killed processes left of theirs is removed.
+
+    So a job whose Snakemake was killed, and the one that repeats it, do not write into one file.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.partial"):
+        if not _runs(int(left.suffixes[-2][1:])):
+            shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
+    return path.with_name(f".{path.name}.{os.getpid()}.partial")
 
 
 def _runs(process: int) -> bool:

@@ -3,7 +3,6 @@
 import argparse
 import itertools
 import logging
-import tempfile
 from pathlib import Path
 
 from safetensors.torch import save
@@ -17,7 +16,7 @@ from handgrad.datasets import (
     read_images,
     split_classes,
 )
-from handgrad.stages.plumbing import replacing, run_stage, write_json
+from handgrad.stages.plumbing import replacing, run_stage, scratch_folder, write_json
 
 
 def main() -> None:
@@ -32,9 +31,8 @@ def main() -> None:
     parser.add_argument("--output-summary", type=Path, required=True)
     options = parser.parse_args()
 
-    options.output_train.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".extracted-", dir=options.output_train.parent) as folder:
-        extract_archive(options.archive, Path(folder))
+    with scratch_folder(options.output_train.with_name("extracted")) as folder:
+        extract_archive(options.archive, folder)
         training, test = read_images(folder, train=True), read_images(folder, train=False)
     splits = split_classes(training, test, options.classes, options.validation_fraction, options.seed)
     names = ("train", "validation", "test")
