@@ -1,0 +1,83 @@
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from handgrad.stages import compare
+
+TRAINERS = ("train", "train_manual_update")
+
+
+def write(folder, trainer, weight=1.0, loss=0.5):
+    run = folder / trainer
+    run.mkdir(parents=True)
+    save_file({"fc.1.weight": np.array([[weight]])}, run / "model.safetensors")
+    header = "epoch,training_loss,validation_loss,training_accuracy,validation_accuracy"
+    (run / "history.csv").write_text(f"{header}\n1,{loss!r},nan,0.5,0.5\n")
+    hyperparameters = {"lr": 0.1, "weight_decay": 0.0, "momentum": 0.0, "seed": 256, "epochs": 1}
+    (run / "metrics.json").write_text(json.dumps(hyperparameters))
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    def run(*folders, tolerance=0.0):
+        arguments = ["compare", "--run-folders", *map(str, folders), "--trainers", *TRAINERS]
+        arguments += ["--tolerance", str(tolerance), "--output", str(tmp_path / "comparison.json")]
+        monkeypatch.setattr("sys.argv", arguments)
+        compare.main()
+        return json.loads((tmp_path / "comparison.json").read_text())
+
+    return run
+
+
+def test_equal_runs_are_bit_identical(run, tmp_path):
+    for trainer in TRAINERS:
+        write(tmp_path / "a", trainer)
+    found = run(tmp_path / "a")
+    assert found["bit_identical"] is True
+    assert found["runs"] == [
+        {
+            "lr": 0.1,
+            "weight_decay": 0.0,
+            "momentum": 0.0,
+            "seed": 256,
+            "epochs": 1,
+            "loss_difference": 0.0,
+            "parameter_difference": 0.0,
+            "bit_identical": True,
+        }
+    ]
+
+
+def test_differences_within_the_tolerance_are_recorded(run, tmp_path):
+    write(tmp_path / "a", "train")
+    write(tmp_path / "a", "train_manual_update", weight=1.0 + 2.0**-52, loss=0.5 + 2.0**-50)
+    found = run(tmp_path / "a", tolerance=1e-12)
+    assert found["bit_identical"] is False
+    assert found["largest_parameter_difference"] == 2.0**-52
+    assert found["largest_loss_difference"] == 2.0**-50
+
+
+def test_a_difference_above_the_tolerance_ends_in_an_error_that_names_the_run(tmp_path):
+    for trainer in TRAINERS:
+        write(tmp_path / "same", trainer)
+    write(tmp_path / "other", "train")
+    write(tmp_path / "other", "train_manual_update", weight=1.5)
+    command = [sys.executable, "-m", "handgrad.stages.compare", "--trainers", *TRAINERS, "--tolerance=0.25"]
+    command += [
+        f"--output={tmp_path / 'comparison.json'}",
+        "--run-folders",
+        tmp_path / "same",
+        tmp_path / "other",
+    ]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert result.returncode == 1
+    assert result.stderr == (
+        "error: the trainers disagree by more than comparison.tolerance, 0.25:\n"
+        f"  {tmp_path / 'other'}: losses differ by 0, parameters by 0.5 "
+        "between train and train_manual_update\n"
+    )
+    assert not (tmp_path / "comparison.json").exists()
