@@ -4,28 +4,34 @@ import logging
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from handgrad.activations import ACTIVATIONS
+from handgrad.backprop import backpropagation
 from handgrad.buffers import Buffers
 from handgrad.gradcheck import check_gradients
 from handgrad.networks import MyNet
 from handgrad.sgd import ManualSGD
 
+TRAINERS = ("train", "train_manual_update", "train_manual_backprop")
 CHECKED_PER_LAYER = 5
 
 Loader = Iterable[tuple[Tensor, Tensor]]
+# Of inputs and labels: the loss and the outputs; of a pass also the gradients, layer by layer.
 Step = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+Pass = Callable[[Tensor, Tensor], tuple[Tensor, Tensor, list[Tensor]]]
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass
 class History:
-    """The course of a training: a value per epoch. Validation values are NaN without a validation loader.
+    """The course of a training: a value per epoch; none of validation without a validation loader.
 
     Losses are means over the samples; the training figures are those of each batch before its update.
     """
@@ -42,8 +48,9 @@ class History:
     @property
     def diverged_epoch(self) -> int | None:
         """The first epoch, counted from 1, with a loss of NaN or infinity; None if all are finite."""
-        for epoch, losses in enumerate(zip(self.training_loss, self.validation_loss, strict=True), start=1):
-            if not math.isfinite(losses[0]) or math.isinf(losses[1]):
+        losses = zip_longest(self.training_loss, self.validation_loss, fillvalue=0.0)
+        for epoch, of_epoch in enumerate(losses, start=1):
+            if not all(map(math.isfinite, of_epoch)):
                 return epoch
         return None
 
@@ -100,9 +107,10 @@ def train_manual_update(
 ) -> History:
     """Train with autograd and the SGD update by hand; see `train` and `handgrad.sgd.sgd_update`.
 
-    `momentum_buffers`, one for each parameter and None before the first step, are updated in place.
+    Parameters that do not require a gradient stay as they are. `momentum_buffers`, one for each of the others
+    and None before the first step, are updated in place.
     """
-    parameters = list(model.parameters())
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     sgd = ManualSGD(parameters, lr, weight_decay, momentum, dampening, nesterov, momentum_buffers)
 
     def step(inputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
@@ -134,37 +142,79 @@ def train_manual_backprop(
     after_epoch: Callable[[History], None] | None = None,
     gradient_check_every: int = 0,
 ) -> History:
-    """Train without autograd: backpropagation (in `Buffers`) and the SGD update, both by hand.
+    """Train without autograd: backpropagation and the SGD update, both by hand.
 
-    `loss_fn` is cross entropy or the squared error, of which `loss_name` tells. Every `gradient_check_every`
-    epochs (0: never) the gradients of the epoch's first batch are compared with central differences.
+    The passes run in `Buffers`; those of a model that they do not fit, one with another forward or with
+    activations of its own, by its forward and `backpropagation`.
+
+    Args:
+        model: a MyNet, or any callable with the attributes of `handgrad.backprop.Network`.
+        loss_fn: cross entropy or the squared error; see `loss_name`.
+        gradient_check_every: compare the gradients of the first batch of every so many epochs with central
+            differences; 0: never.
+        The others: see `train_manual_update`.
 
     Raises:
-        ValueError: if the loss or an activation of the model is not one that backpropagation knows.
+        ValueError: if the loss is not one that backpropagation knows.
         GradientError: if a gradient is wrong.
     """
     loss = loss_name(loss_fn)
-    sgd = ManualSGD(model.parameters(), lr, weight_decay, momentum, dampening, nesterov, momentum_buffers)
+    layers: list[Any] = [model.fc[str(layer)] for layer in range(1, model.L + 1)]
+    parameters = [parameter for layer in layers for parameter in (layer.weight, layer.bias)]
+    sgd = ManualSGD(parameters, lr, weight_decay, momentum, dampening, nesterov, momentum_buffers)
+    run_pass = _buffered_pass(model, loss) if _fits_buffers(model) else _plain_pass(model, loss, loss_fn)
     history = history if history is not None else History()
-    buffers: Buffers | None = None
-    batch_size = 0
     checked_epoch = 0
 
     def step(inputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        nonlocal buffers, batch_size, checked_epoch
-        if buffers is None or len(inputs) > batch_size:
-            batch_size = len(inputs)
-            buffers = Buffers(model, batch_size)
-        outputs = buffers.forward(inputs)
-        value = buffers.backward(labels, loss)
+        nonlocal checked_epoch
+        value, outputs, gradients = run_pass(inputs, labels)
         epoch = history.epochs + 1
         if gradient_check_every and epoch % gradient_check_every == 0 and epoch != checked_epoch:
             checked_epoch = epoch
-            _check(model, inputs, labels, loss, buffers.gradients, epoch)
-        sgd.step(buffers.gradients)
+            _check(model, inputs, labels, loss, gradients, epoch)
+        sgd.step(gradients)
         return value, outputs
 
     return _epochs(n_epochs, step, model, loss_fn, train_loader, val_loader, history, after_epoch)
+
+
+def _fits_buffers(model: MyNet) -> bool:
+    """Whether `Buffers` compute what the model's own forward and derivatives do."""
+    return (
+        isinstance(model, MyNet)
+        and type(model).forward is MyNet.forward
+        and {(model.f[layer], model.df[layer]) for layer in model.f} <= set(ACTIVATIONS.values())
+    )
+
+
+def _buffered_pass(model: MyNet, loss: str) -> Pass:
+    """Forward and backward in memory that is taken anew only for a batch larger than those before."""
+    buffers = Buffers(model, 1)
+    batch_size = 1
+
+    def run_pass(inputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
+        nonlocal buffers, batch_size
+        if len(inputs) > batch_size:
+            batch_size = len(inputs)
+            buffers = Buffers(model, batch_size)
+        outputs = buffers.forward(inputs)
+        return buffers.backward(labels, loss), outputs, buffers.gradients
+
+    return run_pass
+
+
+def _plain_pass(model: MyNet, loss: str, loss_fn: Callable[[Tensor, Tensor], Tensor]) -> Pass:
+    """The model's own forward, and `backpropagation`."""
+
+    def run_pass(inputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
+        outputs = model(inputs)
+        backpropagation(model, labels, outputs, loss)
+        layers = range(1, model.L + 1)
+        gradients = [gradient for layer in layers for gradient in (model.dL_dw[layer], model.dL_db[layer])]
+        return loss_fn(outputs, labels), outputs, gradients
+
+    return run_pass
 
 
 def loss_name(loss_fn: Callable[[Tensor, Tensor], Tensor]) -> str:
@@ -200,20 +250,18 @@ def _epochs(
     history = history if history is not None else History()
     for epoch in range(history.epochs + 1, n_epochs + 1):
         training_loss, training_accuracy = _means(step, train_loader)
-        validation_loss, validation_accuracy = math.nan, math.nan
+        history.training_loss.append(training_loss)
+        history.training_accuracy.append(training_accuracy)
+        figures = f"training loss {training_loss:.6g}, accuracy {training_accuracy:.4f}"
         if val_loader is not None:
             with torch.no_grad():
                 validation_loss, validation_accuracy = _means(
                     lambda inputs, labels: _forward(model, loss_fn, inputs, labels), val_loader
                 )
-        history.training_loss.append(training_loss)
-        history.validation_loss.append(validation_loss)
-        history.training_accuracy.append(training_accuracy)
-        history.validation_accuracy.append(validation_accuracy)
-        logger.info(
-            "epoch %d/%d: training loss %.6g, accuracy %.4f; validation loss %.6g, accuracy %.4f",
-            *(epoch, n_epochs, training_loss, training_accuracy, validation_loss, validation_accuracy),
-        )
+            history.validation_loss.append(validation_loss)
+            history.validation_accuracy.append(validation_accuracy)
+            figures += f"; validation loss {validation_loss:.6g}, accuracy {validation_accuracy:.4f}"
+        logger.info("epoch %d/%d: %s", epoch, n_epochs, figures)
         if after_epoch is not None:
             after_epoch(history)
     return history

@@ -125,7 +125,7 @@ def test_a_dataloader_gives_the_same_as_batches_in_memory():
         run(train_manual_backprop, other, loader, None),
     ]
     assert_same(histories, [one, other])
-    assert math.isnan(histories[0].validation_loss[0])
+    assert histories[0].validation_loss == histories[0].validation_accuracy == []
 
 
 @pytest.mark.parametrize("loss_fn", [nn.MSELoss(), nn.MSELoss(reduction="sum")], ids=["mean", "sum"])
@@ -183,6 +183,78 @@ def test_a_training_in_two_parts_is_one_training(trainer):
     )
     assert seen == [3, 4, 5, 6]
     assert_same([expected, history], [whole, parts])
+
+
+class TheirNet(nn.Module):
+    """A network as the course project's students wrote theirs, with activations of its own."""
+
+    def __init__(self):
+        super().__init__()
+        self.L, self.n_l = 2, [12, 8, 2]
+        self.fc = nn.ModuleDict({"1": nn.Linear(12, 8), "2": nn.Linear(8, 2)})
+        self.f = {1: torch.relu, 2: lambda z: z}
+        self.df = {1: lambda z: (z > 0).to(z.dtype), 2: torch.ones_like}
+        self.z, self.a, self.dL_dw, self.dL_db = {}, {}, {}, {}
+
+    def forward(self, x):
+        self.a[0] = torch.flatten(x, 1)
+        for layer in range(1, self.L + 1):
+            self.z[layer] = self.fc[str(layer)](self.a[layer - 1])
+            self.a[layer] = self.f[layer](self.z[layer])
+        return self.a[self.L]
+
+
+class Doubled(MyMLP):
+    def forward(self, x):
+        return super().forward(2 * x)
+
+
+class Slope(MyMLP):
+    """Leaky in its own way: an activation that handgrad does not know."""
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.f[1] = lambda z: torch.where(z > 0, z, z / 4)
+        self.df[1] = lambda z: torch.where(z > 0, 1.0, 0.25).to(z.dtype)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [TheirNet, lambda: Doubled(12, (8,), 2), lambda: Slope(12, (8,), 2)],
+    ids=["theirs", "forward", "f"],
+)
+def test_the_trainers_agree_on_models_that_are_not_plain_mynets(make):
+    training, validation = Batches(*data(), 16), Batches(*data(20, seed=1), 20)
+    models, histories = [], []
+    for trainer in (train, train_manual_update, train_manual_backprop):
+        torch.manual_seed(0)
+        models.append(make().double())
+        histories.append(run(trainer, models[-1], training, validation, momentum=0.9, weight_decay=0.01))
+    assert histories[0].training_loss[-1] < histories[0].training_loss[0]
+    assert_same(histories, models)
+
+
+def test_a_wrong_derivative_is_not_passed_over_by_the_fast_path():
+    model = make_model()
+    model.df[1] = torch.ones_like
+    with pytest.raises(GradientError, match="layer 1"):
+        train_manual_backprop(
+            1, 0.05, model, nn.CrossEntropyLoss(), Batches(*data(), 16), gradient_check_every=1
+        )
+
+
+def test_parameters_that_need_no_gradient_stay_as_they_are():
+    models = [make_model() for _ in range(2)]
+    start = models[0].fc["2"].weight.clone()
+    for model in models:
+        model.fc["2"].weight.requires_grad_(False)
+    histories = [
+        run(trainer, model, Batches(*data(), 16), None, momentum=0.9)
+        for trainer, model in zip((train, train_manual_update), models, strict=True)
+    ]
+    assert torch.equal(models[1].fc["2"].weight, start)
+    assert not torch.equal(models[1].fc["1"].weight, make_model().fc["1"].weight)
+    assert_same(histories, models)
 
 
 def test_gradient_checks_during_training_change_nothing(caplog):
@@ -253,11 +325,12 @@ def test_an_empty_loader_is_refused():
         ([0.7, math.nan], [0.7, 0.6], 2),
         ([math.inf, 1.0], [0.7, 0.6], 1),
         ([0.7, 0.6], [0.7, math.inf], 2),
-        ([0.7, 0.6], [math.nan, math.nan], None),
+        ([0.7, 0.6], [0.7, math.nan], 2),
+        ([0.7, 0.6], [], None),
     ],
 )
 def test_diverged_epoch(training, validation, epoch):
-    history = History(training, validation, [0.5, 0.5], [0.5, 0.5])
+    history = History(training, validation, [0.5] * len(training), [0.5] * len(validation))
     assert history.diverged_epoch == epoch
 
 
