@@ -11,9 +11,14 @@ from torch import Tensor
 from handgrad.agreement import Agreement, agreement
 from handgrad.networks import MyNet
 from handgrad.sgd import torch_sgd
-from handgrad.training import History, Loader, train, train_manual_backprop, train_manual_update
-
-TRAINERS = ("train", "train_manual_update", "train_manual_backprop")
+from handgrad.training import (
+    TRAINERS,
+    History,
+    Loader,
+    train,
+    train_manual_backprop,
+    train_manual_update,
+)
 
 
 @dataclass(frozen=True)

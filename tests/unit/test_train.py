@@ -137,6 +137,31 @@ def test_a_checkpoint_that_does_not_fit_is_left_aside(data, tmp_path, change):
     assert contents(folder) == contents(tmp_path / "whole")
 
 
+def test_a_checkpoint_of_a_longer_training_is_left_aside(data, tmp_path):
+    folder = tmp_path / "shorter"
+    folder.mkdir()
+    with subprocess.Popen(
+        command(data, folder, **{"epochs": 1000, "checkpoint-every": 5}), stderr=subprocess.DEVNULL
+    ) as job:
+        while not (folder / "checkpoint.safetensors").exists():
+            assert job.poll() is None
+            time.sleep(0.01)
+        job.send_signal(signal.SIGKILL)
+    assert train(data, folder, **{"checkpoint-every": 5})[0] == 0
+    assert json.loads((folder / "metrics.json").read_text())["epochs"] == 3
+
+
+def test_damaged_data_is_one_clear_error(data, tmp_path):
+    damaged = tmp_path / "train.safetensors"
+    damaged.write_bytes((data / "train.safetensors").read_bytes()[:1000])
+    (tmp_path / "validation.safetensors").symlink_to(data / "validation.safetensors")
+    status, log = train(tmp_path, tmp_path / "run")
+    assert status == 1
+    assert log.startswith(f"error: {damaged}: not a prepared split (")
+    assert len(log.splitlines()) == 1
+    assert list((tmp_path / "run").iterdir()) == []
+
+
 def test_a_training_imports_only_what_it_needs(data, tmp_path):
     program = (
         "import sys\n"

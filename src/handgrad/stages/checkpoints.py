@@ -33,7 +33,7 @@ def save_checkpoint(
     tensors |= {f"momentum.{i}": v for i, v in enumerate(momentum_buffers) if v is not None}
     tensors["history"] = torch.tensor([getattr(history, name) for name in FIGURES], dtype=torch.float64)
     with replacing(path) as temporary:
-        temporary.write_bytes(save(tensors, metadata={"settings": settings}))
+        temporary.write_bytes(save(tensors, {"settings": settings, "sha256": _sha256(tensors)}))
 
 
 def load_checkpoint(path: Path, settings: str, model: nn.Module) -> tuple[History, list[Tensor | None]]:
@@ -47,12 +47,16 @@ def load_checkpoint(path: Path, settings: str, model: nn.Module) -> tuple[Histor
         return History(), nothing
     try:
         with safe_open(path, framework="pt") as file:
-            if (file.metadata() or {}).get("settings") != settings:
-                logging.info("%s is of other settings, code or data: starting at the first epoch", path)
-                return History(), nothing
+            metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         logging.info("%s is damaged (%s): starting at the first epoch", path, error)
+        return History(), nothing
+    if metadata.get("settings") != settings:
+        logging.info("%s is of other settings, code or data: starting at the first epoch", path)
+        return History(), nothing
+    if metadata.get("sha256") != _sha256(tensors):
+        logging.info("%s is damaged (its checksum is wrong): starting at the first epoch", path)
         return History(), nothing
     model.load_state_dict({name: tensors[f"parameter.{name}"] for name in model.state_dict()})
     history = History(**dict(zip(FIGURES, tensors["history"].tolist(), strict=True)))
@@ -60,3 +64,8 @@ def load_checkpoint(path: Path, settings: str, model: nn.Module) -> tuple[Histor
     buffers = [tensors.get(f"momentum.{i}") for i in range(len(nothing))]
     logging.info("continuing after epoch %d from %s", history.epochs, path)
     return history, [buffer if buffer is None else buffer.to(device) for buffer in buffers]
+
+
+def _sha256(tensors: dict[str, Tensor]) -> str:
+    """A hash of all names and values: a disk may change a bit without a word."""
+    return hashlib.sha256(save(tensors)).hexdigest()

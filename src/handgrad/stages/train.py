@@ -13,19 +13,19 @@ from typing import Any
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
 import torch
-from safetensors.torch import load_file, save
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from handgrad.datasets import Batches, normalise
 from handgrad.errors import HandgradError
+from handgrad.images import read_split
 from handgrad.networks import MyMLP
 from handgrad.pipeline.fingerprints import fingerprint
 from handgrad.sgd import torch_sgd
 from handgrad.stages.checkpoints import load_checkpoint, save_checkpoint, settings_hash
 from handgrad.stages.plumbing import replacing, run_stage, write_json
-from handgrad.training import History, train, train_manual_backprop, train_manual_update
+from handgrad.training import TRAINERS, History, train, train_manual_backprop, train_manual_update
 
-TRAINERS = ("train", "train_manual_update", "train_manual_backprop")
 DTYPES = {"float64": torch.float64, "float32": torch.float32}
 
 
@@ -92,9 +92,10 @@ def choose_device(name: str) -> torch.device:
 
 def read_batches(path: Path, batch_size: int | None, dtype: torch.dtype, device: torch.device) -> Batches:
     """The normalised images of a file, flattened, and their labels; in one batch without `batch_size`."""
-    data = load_file(path)
-    inputs = normalise(data["images"], data["mean"], data["std"], dtype).flatten(1).to(device)
-    return Batches(inputs, data["labels"].to(device), batch_size or len(inputs))
+    split = read_split(path)
+    images, mean, std = map(torch.from_numpy, (split.images, split.mean, split.std))
+    inputs = normalise(images, mean, std, dtype).flatten(1).to(device)
+    return Batches(inputs, torch.from_numpy(split.labels).to(device), batch_size or len(inputs))
 
 
 def run_trainer(options: argparse.Namespace, model: MyMLP, training: Batches, validation: Batches) -> History:
@@ -161,8 +162,9 @@ def checkpoint_path(options: argparse.Namespace) -> Path:
 
 def training_settings(options: argparse.Namespace) -> dict[str, object]:
     """What a checkpoint depends on, the data aside."""
-    names = ("trainer", "lr", "weight_decay", "momentum", "seed", "batch_size", "hidden", "activation")
-    settings = {name: getattr(options, name) for name in (*names, "dtype", "device", "threads")}
+    hyperparameters = ("trainer", "lr", "weight_decay", "momentum", "seed", "epochs", "batch_size")
+    others = ("hidden", "activation", "dtype", "device", "threads")
+    settings = {name: getattr(options, name) for name in (*hyperparameters, *others)}
     return settings | {"code": fingerprint("train")}
 
 
