@@ -6,17 +6,18 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from handgrad.errors import HandgradError
 from handgrad.stages import compare
 
 TRAINERS = ("train", "train_manual_update")
 
 
-def write(folder, trainer, weight=1.0, loss=0.5):
+def write(folder, trainer, weight=1.0, loss=0.5, accuracy=0.5):
     run = folder / trainer
     run.mkdir(parents=True)
     save_file({"fc.1.weight": np.array([[weight]])}, run / "model.safetensors")
     header = "epoch,training_loss,validation_loss,training_accuracy,validation_accuracy"
-    (run / "history.csv").write_text(f"{header}\n1,{loss!r},nan,0.5,0.5\n")
+    (run / "history.csv").write_text(f"{header}\n1,{loss!r},nan,{accuracy},0.5\n")
     hyperparameters = {"lr": 0.1, "weight_decay": 0.0, "momentum": 0.0, "seed": 256, "epochs": 1}
     (run / "metrics.json").write_text(json.dumps(hyperparameters))
 
@@ -59,6 +60,29 @@ def test_differences_within_the_tolerance_are_recorded(run, tmp_path):
     assert found["bit_identical"] is False
     assert found["largest_parameter_difference"] == 2.0**-52
     assert found["largest_loss_difference"] == 2.0**-50
+
+
+def test_a_difference_of_accuracies_is_no_difference_of_losses(run, tmp_path):
+    write(tmp_path / "a", "train")
+    write(tmp_path / "a", "train_manual_update", loss=0.5 + 2.0**-50, accuracy=0.75)
+    assert run(tmp_path / "a", tolerance=1e-12)["largest_loss_difference"] == 2.0**-50
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("history.csv", b"epoch,training_loss\n1,?\n"),
+        ("history.csv", b"epoch,training_loss,validation_loss\n1,0.5,nan\n2,0.4,nan\n"),
+        ("model.safetensors", b"no model"),
+    ],
+    ids=["damaged history", "another number of epochs", "damaged model"],
+)
+def test_files_that_cannot_be_compared_are_an_error_that_names_the_run(run, tmp_path, name, content):
+    for trainer in TRAINERS:
+        write(tmp_path / "a", trainer)
+    (tmp_path / "a" / "train_manual_update" / name).write_bytes(content)
+    with pytest.raises(HandgradError, match=f"{tmp_path / 'a'}: histories or models cannot be compared"):
+        run(tmp_path / "a")
 
 
 def test_a_difference_above_the_tolerance_ends_in_an_error_that_names_the_run(tmp_path):

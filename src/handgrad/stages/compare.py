@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
-from handgrad.agreement import agreement
+from handgrad.agreement import Agreement, agreement
 from handgrad.errors import HandgradError
 from handgrad.stages.plumbing import read_json, run_stage, write_json
 
@@ -47,23 +48,35 @@ def main() -> None:
 
 
 def compare_trainers(folder: Path, trainers: list[str]) -> dict[str, Any]:
-    """The largest differences between any two trainers of the run in `folder`."""
+    """The largest differences between any two trainers of the run in `folder`.
+
+    Raises:
+        HandgradError: if a file is damaged, or the trainers' files do not match.
+    """
     metrics = read_json(folder / trainers[0] / "metrics.json")
-    # The losses are read as text would be by hand: every digit that the trainer wrote counts.
-    losses = [
-        np.loadtxt(folder / name / "history.csv", delimiter=",", skiprows=1, ndmin=2) for name in trainers
-    ]
-    models = [load_file(folder / name / "model.safetensors") for name in trainers]
-    pairs = [
-        agreement(losses[i], losses[j], models[i], models[j])
-        for i, j in combinations(range(len(trainers)), 2)
-    ]
+    try:
+        pairs = agreements([folder / name for name in trainers])
+    except (ValueError, SafetensorError) as error:
+        raise HandgradError(
+            f"{folder}: histories or models cannot be compared ({error}); delete it and run snakemake again"
+        ) from error
     return {
         **{name: metrics[name] for name in ("lr", "weight_decay", "momentum", "seed", "epochs")},
         "loss_difference": max((pair.loss_difference for pair in pairs), default=0.0),
         "parameter_difference": max((pair.parameter_difference for pair in pairs), default=0.0),
         "bit_identical": all(pair.bit_identical for pair in pairs),
     }
+
+
+def agreements(folders: list[Path]) -> list[Agreement]:
+    """Of every two trainings, each in its folder."""
+    histories = [folder / "history.csv" for folder in folders]
+    # Training and validation loss: every digit is there, so that they are read back to the bit.
+    losses = [np.loadtxt(path, delimiter=",", skiprows=1, usecols=(1, 2), ndmin=2) for path in histories]
+    models = [load_file(folder / "model.safetensors") for folder in folders]
+    return [
+        agreement(losses[i], losses[j], models[i], models[j]) for i, j in combinations(range(len(folders)), 2)
+    ]
 
 
 if __name__ == "__main__":
