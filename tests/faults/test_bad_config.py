@@ -139,6 +139,8 @@ VALUES = [
     ("data: {mirrors: ['http://a.org/x y']}", "data.mirrors[0] is 'http://a.org/x y'", "without spaces"),
     ("data: {archive: ''}", "data.archive is ''; expected null, or the path of an archive"),
     ('data: {archive: "a\\0b"}', "data.archive is 'a\\x00b'; expected null, or the path of an archive"),
+    ("data: {archive: 'the {new} one'}", "data.archive is 'the {new} one'; expected", "without any of {}<>"),
+    ("data: {archive: 'a<b>.tar.gz'}", "data.archive is 'a<b>.tar.gz'; expected", "without any of {}<>"),
     ("report: {title: ''}", "report.title is ''; expected one line of text, not blank"),
     ("report: {title: '  '}", "report.title is '  '; expected one line of text, not blank"),
     ('report: {title: "two\\nlines"}', "report.title is 'two\\nlines'; expected one line of text"),

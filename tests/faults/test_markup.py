@@ -1,5 +1,6 @@
-"""Title and authors with markup in them, through the whole pipeline: they stay text in every format."""
+"""Title, authors and an archive's path with markup in them, through the whole pipeline: they stay text."""
 
+import json
 from html.parser import HTMLParser
 
 import pytest
@@ -13,24 +14,34 @@ AUTHORS = [
     "Emmy'; touch here; '",
     "$(touch here) `touch here` {output}",
 ]
+ARCHIVE = "the 'old' \"one\" & $(touch here) `touch here`; #1 *.tar.gz"
 
 
 class Text(HTMLParser):
-    """The text of the page's headline and of its authors, and the names of all elements and attributes."""
+    """The text of a page, and the names of its elements and attributes.
+
+    Within <pre>, where the config is printed, the elements colour the text, so they depend on it.
+    """
 
     def __init__(self, html):
         super().__init__()
         self.elements = []
         self.attributes = set()
         self.text = []
+        self.listing = False
         self.feed(html)
 
     def handle_starttag(self, tag, attributes):
-        self.elements.append(tag)
+        self.listing = self.listing or tag == "pre"
+        if not (self.listing and tag in ("span", "a")):
+            self.elements.append(tag)
         self.attributes |= {name for name, _ in attributes}
 
+    def handle_endtag(self, tag):
+        self.listing = self.listing and tag != "pre"
+
     def handle_data(self, data):
-        if self.elements[-1] not in ("style", "script"):
+        if self.elements[-1:] not in (["style"], ["script"]):
             self.text.append(data)
 
 
@@ -53,3 +64,15 @@ def test_markup_in_title_and_authors_stays_text_and_runs_nothing(finished_run, m
     assert page.attributes == plain.attributes
     assert (marked / "results/report.pdf").read_bytes().startswith(b"%PDF-")
     assert not list(marked.rglob("here"))
+
+
+def test_markup_in_the_archive_s_path_stays_text_and_runs_nothing(project):
+    config = read_config(project)
+    (project / "results/data/cifar-10-python.tar.gz").rename(project / ARCHIVE)
+    config["data"] |= {"source": "archive", "archive": ARCHIVE, "mirrors": ["http://127.0.0.1:1/{x}{{y}}"]}
+    write_config(project, config)
+    run(project)
+    assert json.loads((project / "results/data/source.json").read_text())["location"] == ARCHIVE
+    page = Text((project / "results/report.html").read_text())
+    assert ARCHIVE in " ".join("".join(page.text).split())
+    assert not list(project.rglob("here"))

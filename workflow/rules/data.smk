@@ -15,13 +15,14 @@ rule fetch:
         runtime=180,
     params:
         source=config["data"]["source"],
-        archive=(
+        # Functions, in whose texts Snakemake leaves braces alone.
+        archive=lambda wildcards: (
             ["--archive", config["data"]["archive"]]
             if config["data"]["archive"]
             else []
         ),
         classes=config["data"]["classes"],
-        mirrors=config["data"]["mirrors"],
+        mirrors=lambda wildcards: config["data"]["mirrors"],
         md5=config["data"]["md5"],
         seed=config["seed"],
         code=fingerprint("fetch"),

@@ -94,7 +94,8 @@ rule facts:
         mem_mb=1000,
         runtime=20,
     params:
-        config=json.dumps(config),
+        # A function, in whose text Snakemake leaves braces alone: a title may have some.
+        config=lambda wildcards: json.dumps(config),
         fingerprints=json.dumps({stage: fingerprint(stage) for stage in STAGES}),
         run_folders=lambda wildcards, input: run_folders(input.comparison[0]),
         trainer=TRAINERS[0],
