@@ -61,7 +61,7 @@ def curve(losses, lr=0.01, diverged=False):
 
 
 def selection(combinations, diverged=0, seeds=(256,)):
-    """selection.json of a ranking that falls from 90 % by one in a thousand."""
+    """selection.json of a ranking that falls from 90% by one in a thousand."""
     ranking = [
         {
             "rank": rank,
@@ -274,7 +274,7 @@ def test_leaderboard_marks_the_selected_and_the_diverged():
     assert positions["selected"].tolist() == [0]
     assert positions["not selected"].tolist() == [1, 2]
     assert positions["diverged, not eligible"].tolist() == [3]
-    assert {"chance (50.0 %)", "majority class (52.0 %)", "logistic regression (80.0 %)"} <= positions.keys()
+    assert {"chance (50.0%)", "majority class (52.0%)", "logistic regression (80.0%)"} <= positions.keys()
 
 
 def test_leaderboard_shows_the_intervals():
@@ -298,18 +298,18 @@ def test_leaderboard_of_20_combinations_leaves_none_out():
 def test_confusion_matrix_has_counts_and_parts_of_the_rows():
     content = evaluation(2) | {"confusion_matrix": [[30, 10], [5, 0]]}
     cells = [text.get_text() for text in confusion_matrix(content, DATA).axes[0].texts]
-    assert cells == ["30\n75.0 %", "10\n25.0 %", "5\n100.0 %", "0\n0.0 %"]
+    assert cells == ["30\n75.0%", "10\n25.0%", "5\n100.0%", "0\n0.0%"]
 
 
 def test_confusion_matrix_of_a_class_without_images_is_drawn():
     content = evaluation(2) | {"confusion_matrix": [[3, 1], [0, 0]]}
     cells = [text.get_text() for text in confusion_matrix(content, DATA).axes[0].texts]
-    assert cells[2:] == ["0\n0.0 %", "0\n0.0 %"]
+    assert cells[2:] == ["0\n0.0%", "0\n0.0%"]
 
 
 def test_misclassified_images_shows_the_most_confident_errors_first(split):
     figure = misclassified_images(split, errors(20), 12, DATA)
-    assert figure.axes[0].get_title(loc="left") == "true automobile\npred. airplane\n> 99.9 %"
+    assert figure.axes[0].get_title(loc="left") == "true automobile\npred. airplane\n> 99.9%"
     # The errors grow in confidence with their position, so that the last comes first.
     assert np.array_equal(figure.axes[0].images[0].get_array(), split.images[19].transpose(1, 2, 0))
     assert sum(len(axes.images) for axes in figure.axes) == 12
@@ -355,7 +355,7 @@ def test_calibration_leaves_out_empty_bins():
     (line,) = [line for line in above.lines if "selected model" in str(line.get_label())]
     assert line.get_xdata()[0] == pytest.approx(0.575)
     assert len(line.get_xdata()) == len(below.patches) == 9
-    assert "4.1 %" in line.get_label()
+    assert "4.1%" in line.get_label()
 
 
 @pytest.fixture(scope="module")

@@ -36,7 +36,7 @@ FLOAT64_STEP = 2.0**-52
 
 @styled
 def leaderboard(selection: dict[str, Any], baselines: dict[str, float], data: str) -> Figure:
-    """Validation accuracy of the best combinations and the last one, with 95 % Wilson intervals.
+    """Validation accuracy of the best combinations and the last one, with 95% Wilson intervals.
 
     Args:
         selection: the content of selection.json.
@@ -77,7 +77,7 @@ def leaderboard(selection: dict[str, Any], baselines: dict[str, float], data: st
     _columns(axes, positions, shown)
     axes.set_yticks(positions, [])
     axes.set_ylim(positions[-1] + 0.7, -0.7)
-    axes.set_xlabel("Accuracy (bars: 95 % Wilson intervals)")
+    axes.set_xlabel("Accuracy (bars: 95% Wilson intervals)")
     axes.margins(x=0.04)
     percentages(axes.xaxis)
     axes.grid(axis="y", visible=False)

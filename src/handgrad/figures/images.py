@@ -57,7 +57,7 @@ def misclassified_images(test: Split, errors: pd.DataFrame, shown: int, data: st
         confidence = error["confidence"]
         axes.set_title(
             f"true {error['label']}\npred. {error['predicted']}\n"
-            + ("> 99.9 %" if confidence > 0.999 else percent(confidence)),
+            + ("> 99.9%" if confidence > 0.999 else percent(confidence)),
             fontsize=8,
         )
     return figure

@@ -50,7 +50,7 @@ def confusion_matrix(evaluation: dict[str, Any], data: str) -> Figure:
 
 @styled
 def calibration(evaluation: dict[str, Any], data: str) -> Figure:
-    """Reliability diagram: accuracy by confidence with 95 % Wilson intervals, above the number of images.
+    """Reliability diagram: accuracy by confidence with 95% Wilson intervals, above the number of images.
 
     `evaluation` is the content of evaluation.json.
     """
@@ -64,7 +64,7 @@ def calibration(evaluation: dict[str, Any], data: str) -> Figure:
     above.plot([lowest, 1], [lowest, 1], color=GREY, linestyle="--", label="perfect calibration")
     confidences = [row["confidence"] for row in bins]
     intervals = [wilson_interval(row["accuracy"], row["images"]) for row in bins]
-    above.vlines(confidences, *np.transpose(intervals), color=BLUE, alpha=0.5, label="95 % Wilson interval")
+    above.vlines(confidences, *np.transpose(intervals), color=BLUE, alpha=0.5, label="95% Wilson interval")
     error = percent(scores["expected_calibration_error"])
     above.plot(
         confidences,

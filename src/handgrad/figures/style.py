@@ -85,12 +85,12 @@ def whole_numbers(axes: Axes) -> None:
 
 def percentages(axis: Axis) -> None:
     """Write the fractions along an axis in per cent."""
-    axis.set_major_formatter(lambda fraction, _: f"{100 * fraction:.4g} %")
+    axis.set_major_formatter(lambda fraction, _: f"{100 * fraction:.4g}%")
 
 
 def percent(fraction: float) -> str:
-    """0.8575 as "85.8 %"."""
-    return f"{100 * fraction:.1f} %"
+    """0.8575 as "85.8%"."""
+    return f"{100 * fraction:.1f}%"
 
 
 def short(combination: Combination) -> str:

@@ -1,0 +1,224 @@
+"""What the pipeline costs beyond the trainings' arithmetic: start-up, efficiency, growth.
+
+* Start-up: a training of one epoch on 64 images, over `python -c "import torch"`, in turns.
+* Efficiency: the default run with `--cores 2`; the floor's time of all its trainings (see training.py) over
+  wall x cores. The floor is measured before and after, on one core alone and on both at once.
+* Growth: for 10, 100 and 1,000 combinations x 3 trainers, `snakemake --dry-run` over that of a bare Snakefile
+  with as many jobs and files, in turns; then the stages from the comparison to the report; one tiny
+  network is trained, and its files stand for every run.
+
+    python benchmarks/pipeline.py --output benchmarks/results
+"""
+
+import argparse
+import json
+import multiprocessing
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pandas
+import torch
+import yaml
+from safetensors.torch import load_file, save_file
+from training import draw, floor
+
+ROOT = Path(__file__).resolve().parents[1]
+TRAINERS = ["train", "train_manual_update", "train_manual_backprop"]
+CORES = 2
+STAGES = ["compare", "select", "evaluate", "figures", "facts", "report", "render_html", "render_pdf"]
+BARE = """
+rule all:
+    input: expand("results/{{i}}/model.safetensors", i=range({jobs}))
+rule train:
+    input: train="train.safetensors", validation="validation.safetensors"
+    output: multiext("results/{{i}}/", "model.safetensors", "history.csv", "metrics.json", "predictions.csv")
+    log: "logs/{{i}}.log"
+    benchmark: "benchmarks/{{i}}.tsv"
+    shell: "touch {{output}} 2> {{log}}"
+"""
+
+
+def start_up(folder: Path, prepared: Path, turns: int) -> pandas.DataFrame:
+    """Seconds of one-epoch trainings on a few images of `prepared`, and of what they cannot do without."""
+    for name in ("train", "validation"):
+        tensors = load_file(prepared / f"results/data/{name}.safetensors")
+        save_file({key: value[:64].clone() for key, value in tensors.items()}, folder / f"{name}.safetensors")
+    options = ["--train-data", "train.safetensors", "--validation-data", "validation.safetensors"]
+    for option, value in {
+        "lr": 0.01, "weight-decay": 0.01, "momentum": 0.9, "seed": 256, "epochs": 1, "batch-size": 64,
+        "hidden": 8, "activation": "relu", "dtype": "float64", "device": "cpu", "threads": 1,
+        "gradient-check-every": 0, "checkpoint-every": 0, "output-model": "m", "output-history": "h",
+        "output-metrics": "e", "output-predictions": "p",
+    }.items():  # fmt: skip
+        options += [f"--{option}", str(value)]
+    commands = {"import torch": ["-c", "import torch"]} | {
+        trainer: ["-m", "handgrad.stages.train", "--trainer", trainer, *options] for trainer in TRAINERS
+    }
+    times: dict[str, list[float]] = {name: [] for name in commands}
+    for _ in range(turns):
+        for name, command in commands.items():
+            start = time.perf_counter()
+            subprocess.run([sys.executable, *command], cwd=folder, check=True, capture_output=True)
+            times[name].append(time.perf_counter() - start)
+    table = pandas.DataFrame(times)
+    return pandas.DataFrame(
+        {"seconds": table.median(), "ratio": table.div(table["import torch"], axis=0).median()}
+    ).round(2)
+
+
+def floor_epoch(_: int = 0) -> float:
+    """Seconds of the floor of an epoch of the default run: 35 batches of 256 images, and the validation."""
+    torch.set_num_threads(1)
+    epoch = floor(draw(torch.float64, 35))
+    times = []
+    for _ in range(6):
+        start = time.perf_counter()
+        epoch()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times[1:])
+
+
+def efficiency(folder: Path) -> pandas.Series:
+    """The default run's wall time, and the part of it that its matrix products take."""
+    make_project(
+        folder, yaml.safe_load((ROOT / "config.yaml").read_text()) | {"data": {"source": "synthetic"}}
+    )
+    alone, together = [], []
+    with multiprocessing.get_context("spawn").Pool(CORES) as pool:
+        alone += [pool.apply(floor_epoch)]
+        together += pool.map(floor_epoch, range(CORES), chunksize=1)
+        wall = snakemake(folder)
+        alone += [pool.apply(floor_epoch)]
+        together += pool.map(floor_epoch, range(CORES), chunksize=1)
+    metrics = [json.loads(path.read_text()) for path in folder.glob("results/runs/**/metrics.json")]
+    epochs = sum(metric["epochs"] for metric in metrics)
+    return pandas.Series(
+        {
+            "trainings": len(metrics),
+            "epochs": epochs,
+            "wall (s)": wall,
+            "floor of an epoch, one core alone (s)": statistics.mean(alone),
+            "floor of an epoch, both cores at once (s)": statistics.mean(together),
+            "efficiency, one core alone": epochs * statistics.mean(alone) / (wall * CORES),
+            "efficiency, both cores at once": epochs * statistics.mean(together) / (wall * CORES),
+        }
+    ).round(3)
+
+
+def tiny_config(combinations: int) -> dict:
+    """A config of tiny networks with so many combinations: 10 learning rates, and the rest as momenta."""
+    return {
+        "data": {"source": "synthetic"},
+        "model": {"hidden": [4]},
+        "training": {"epochs": 2},
+        "grid": {
+            "lr": [round(0.01 * k, 2) for k in range(1, 11)],
+            "weight_decay": [0.0],
+            "momentum": [round(k / combinations, 4) for k in range(combinations // 10)],
+        },
+    }
+
+
+def snakemake(folder: Path, *options: str) -> float:
+    """Run Snakemake in `folder` and return the seconds that it took."""
+    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    start = time.perf_counter()
+    command = [sys.executable, "-m", "snakemake", "--cores", str(CORES), "--quiet", "all", *options]
+    subprocess.run(command, cwd=folder, env=environment, check=True, stdout=subprocess.DEVNULL)
+    return time.perf_counter() - start
+
+
+def make_project(folder: Path, config: dict) -> None:
+    folder.mkdir()
+    for name in ("Snakefile", "workflow", "src", "report", "profiles"):
+        (folder / name).symlink_to(ROOT / name)
+    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+
+
+def train_one(folder: Path) -> None:
+    """Prepare the data and train the first combination with every trainer."""
+    run = "results/runs/lr~0.01/weight_decay~0.0/momentum~0.0/seed~256"
+    files = [f"{run}/{trainer}/model.safetensors" for trainer in TRAINERS]
+    snakemake(folder, *files, "results/gradients/check.json", "results/baselines/baselines.json")
+
+
+def fill_runs(source: Path, folder: Path) -> None:
+    """The results of `source`, with its one run copied for each combination."""
+    shutil.copytree(source / "results", folder / "results", ignore=shutil.ignore_patterns("runs"))
+    one = source / "results/runs/lr~0.01/weight_decay~0.0/momentum~0.0/seed~256"
+    grid = yaml.safe_load((folder / "config.yaml").read_text())["grid"]
+    for lr in grid["lr"]:
+        for momentum in grid["momentum"]:
+            run = folder / f"results/runs/lr~{lr}/weight_decay~0.0/momentum~{momentum}/seed~256"
+            shutil.copytree(one, run)
+            for trainer in TRAINERS:
+                metrics = json.loads((run / trainer / "metrics.json").read_text())
+                metrics |= {"lr": lr, "momentum": momentum}
+                (run / trainer / "metrics.json").write_text(json.dumps(metrics))
+
+
+def measure(source: Path, folder: Path, combinations: int, turns: int) -> dict[str, float]:
+    bare = folder.with_name(f"{folder.name}-bare")
+    bare.mkdir()
+    (bare / "Snakefile").write_text(BARE.format(jobs=3 * combinations))
+    for name in ("train.safetensors", "validation.safetensors"):
+        (bare / name).touch()
+    make_project(folder, tiny_config(combinations))
+    times = [(snakemake(folder, "--dry-run"), snakemake(bare, "--dry-run")) for _ in range(turns)]
+
+    fill_runs(source, folder)
+    wall = snakemake(folder)
+    benchmarks = {
+        stage: pandas.read_csv(folder / f"results/benchmarks/{stage}.tsv", sep="\t") for stage in STAGES
+    }
+    return {
+        "combinations": combinations,
+        "dry run (s)": round(statistics.median(ours for ours, _ in times), 2),
+        "bare (s)": round(statistics.median(bare for _, bare in times), 2),
+        "ratio": round(statistics.median(ours / bare for ours, bare in times), 2),
+        "after the trainings (s)": round(wall, 1),
+        **{f"{stage} (s)": round(float(table.s[0]), 1) for stage, table in benchmarks.items()},
+        "largest memory (MB)": round(max(float(table.max_rss[0]) for table in benchmarks.values())),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--combinations", type=int, nargs="+", default=[10, 100, 1000])
+    parser.add_argument("--turns", type=int, default=5)
+    parser.add_argument(
+        "--output", type=Path, required=True, help="folder for start_up, efficiency and growth.csv"
+    )
+    options = parser.parse_args()
+    options.output.mkdir(parents=True, exist_ok=True)
+
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        tiny = folder / "tiny"
+        make_project(tiny, tiny_config(10))
+        train_one(tiny)
+        (folder / "start_up").mkdir()
+        report(start_up(folder / "start_up", tiny, options.turns), options.output / "start_up.csv")
+        rows = [
+            measure(tiny, folder / str(combinations), combinations, options.turns)
+            for combinations in options.combinations
+        ]
+        report(pandas.DataFrame(rows).set_index("combinations").T, options.output / "growth.csv")
+        report(efficiency(folder / "default").to_frame("default run"), options.output / "efficiency.csv")
+
+
+def report(table: pandas.DataFrame, path: Path) -> None:
+    table.to_csv(path)
+    print(f"\n{table.to_string()}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
