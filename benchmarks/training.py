@@ -44,7 +44,6 @@ from torch.utils.data import DataLoader
 
 from handgrad.datasets import Batches
 from handgrad.networks import MyMLP
-from handgrad.sgd import torch_sgd
 from handgrad.training import train, train_manual_backprop, train_manual_update
 
 N_L = (3072, 512, 128, 32, 2)
@@ -180,7 +179,7 @@ def floor(data: Data) -> Epoch:
 
 def handgrad_train(data: Data) -> Epoch:
     model = make_model(data)
-    optimizer = torch_sgd(model.parameters(), **SGD)
+    optimizer = torch.optim.SGD(model.parameters(), **SGD)
     return lambda: train(1, optimizer, model, nn.CrossEntropyLoss(), *data).validation_loss[-1]
 
 

@@ -10,7 +10,6 @@ from torch import Tensor
 
 from handgrad.agreement import Agreement, agreement
 from handgrad.networks import MyNet
-from handgrad.sgd import torch_sgd
 from handgrad.training import (
     TRAINERS,
     History,
@@ -96,7 +95,7 @@ def _train_by(
         "train_manual_backprop": train_manual_backprop,
     }
     if trainer == "train":
-        optimizer = torch_sgd(model.parameters(), **hyperparameters)
+        optimizer = torch.optim.SGD(model.parameters(), **hyperparameters)
         return train(n_epochs, optimizer, model, loss_fn, train_loader, val_loader)
     if trainer not in by_hand:
         raise ValueError(f"no trainer is named {trainer!r}; expected one of {', '.join(TRAINERS)}")

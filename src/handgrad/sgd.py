@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor
 
-CACHE_LINE = 64  # bytes
+BLOCK = 2**16  # values; the blocks of an update that belong together fit into a processor's cache
 
 
 @torch.no_grad()
@@ -46,11 +46,10 @@ def sgd_update(
 
 
 class ManualSGD:
-    """`sgd_update` with its settings and momentum buffers, in one pass over memory where the bits allow it.
+    """`sgd_update` with its settings and momentum buffers, on the CPU block by block.
 
-    `torch._fused_sgd_` reads and writes each value once instead of once an operation. It gives the same bits,
-    except in the last values of a tensor, where they do not fill a cache line: its scalar code rounds them
-    otherwise. Tensors with such a rest are updated by `sgd_update`.
+    Each operation of the update goes over all the values. In blocks, the next operation finds its operands
+    in the cache; over whole tensors it would read them from memory again.
     """
 
     def __init__(
@@ -79,71 +78,22 @@ class ManualSGD:
             )
         self.parameters = [parameter.detach() for parameter in parameters]
         self.momentum_buffers: list[Tensor | None] = momentum_buffers or [None] * len(self.parameters)
+        self._momentum = momentum
         self._settings = (lr, weight_decay, momentum, dampening, nesterov)
-        self._fused = [i for i, p in enumerate(self.parameters) if fills_cache_lines(p)]
-        self._plain = [i for i, p in enumerate(self.parameters) if not fills_cache_lines(p)]
 
-    @torch.no_grad()
     def step(self, gradients: Sequence[Tensor]) -> None:
         """Update the parameters by their gradients, which are lost."""
-        if self._fused:
-            self._step_fused([gradients[i] for i in self._fused])
-        buffers = [self.momentum_buffers[i] for i in self._plain]
-        sgd_update(
-            [self.parameters[i] for i in self._plain],
-            [gradients[i] for i in self._plain],
-            buffers,
-            *self._settings,
-        )
-        for i, buffer in zip(self._plain, buffers, strict=True):
-            self.momentum_buffers[i] = buffer
-
-    def _step_fused(self, gradients: list[Tensor]) -> None:
-        lr, weight_decay, momentum, dampening, nesterov = self._settings
-        first = momentum != 0 and self.momentum_buffers[self._fused[0]] is None
-        if first:
-            for i in self._fused:
-                self.momentum_buffers[i] = torch.empty_like(self.parameters[i])
-        buffers = [buffer for i in self._fused if (buffer := self.momentum_buffers[i]) is not None]
-        torch._fused_sgd_(
-            [self.parameters[i] for i in self._fused],
-            gradients,
-            buffers,
-            weight_decay=weight_decay,
-            momentum=momentum,
-            lr=lr,
-            dampening=dampening,
-            nesterov=nesterov,
-            maximize=False,
-            is_first_step=first,
-        )
+        buffers = [buffer for buffer in self.momentum_buffers if buffer is not None]
+        # The first step with momentum makes the buffers, and makes them whole.
+        started = self._momentum == 0 or len(buffers) == len(self.parameters)
+        tensors = [*self.parameters, *gradients, *buffers]
+        if started and all(tensor.is_cpu and tensor.is_contiguous() for tensor in tensors):
+            momentum_blocks: list[Tensor | None] = [*_blocks(buffers)]
+            sgd_update(_blocks(self.parameters), _blocks(gradients), momentum_blocks, *self._settings)
+        else:
+            sgd_update(self.parameters, gradients, self.momentum_buffers, *self._settings)
 
 
-def torch_sgd(
-    parameters: Iterable[Tensor],
-    lr: float,
-    weight_decay: float = 0.0,
-    momentum: float = 0.0,
-    dampening: float = 0.0,
-    nesterov: bool = False,
-) -> torch.optim.SGD:
-    """PyTorch's SGD with the bits of its default; its fused kernel is used for the tensors where it has them.
-
-    See `ManualSGD`, which treats the same tensors in the same way.
-    """
-    groups: dict[bool, list[Tensor]] = {True: [], False: []}
-    for parameter in parameters:
-        groups[fills_cache_lines(parameter)].append(parameter)
-    return torch.optim.SGD(
-        [{"params": tensors, "fused": fused} for fused, tensors in groups.items() if tensors],
-        lr=lr,
-        weight_decay=weight_decay,
-        momentum=momentum,
-        dampening=dampening,
-        nesterov=nesterov,
-    )
-
-
-def fills_cache_lines(tensor: Tensor) -> bool:
-    """Whether a tensor's values fill whole cache lines, so that all of them go through vector code."""
-    return tensor.is_contiguous() and tensor.numel() * tensor.element_size() % CACHE_LINE == 0
+def _blocks(tensors: Iterable[Tensor]) -> list[Tensor]:
+    """Flat views of at most `BLOCK` values, together all the values of the tensors."""
+    return [block for tensor in tensors for block in tensor.view(-1).split(BLOCK)]

@@ -10,7 +10,6 @@ from torch.utils.data import DataLoader, TensorDataset
 from handgrad.datasets import Batches
 from handgrad.errors import GradientError
 from handgrad.networks import MyMLP, MyNet
-from handgrad.sgd import torch_sgd
 from handgrad.training import History, loss_name, train, train_manual_backprop, train_manual_update
 
 SETTINGS = [
@@ -332,12 +331,3 @@ def test_an_empty_loader_is_refused():
 def test_diverged_epoch(training, validation, epoch):
     history = History(training, validation, [0.5] * len(training), [0.5] * len(validation))
     assert history.diverged_epoch == epoch
-
-
-def test_pytorchs_optimizer_with_its_fused_kernel_trains_to_the_same_bits():
-    training = Batches(*data(), 16)
-    default, fused = make_model(), make_model()
-    run(train, default, training, None, momentum=0.9, weight_decay=0.01)
-    optimizer = torch_sgd(fused.parameters(), lr=0.05, momentum=0.9, weight_decay=0.01)
-    train(5, optimizer, fused, nn.CrossEntropyLoss(), training)
-    assert all(map(torch.equal, default.parameters(), fused.parameters()))

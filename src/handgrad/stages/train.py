@@ -21,7 +21,6 @@ from handgrad.errors import HandgradError
 from handgrad.images import read_split
 from handgrad.networks import MyMLP
 from handgrad.pipeline.fingerprints import fingerprint
-from handgrad.sgd import torch_sgd
 from handgrad.stages.checkpoints import load_checkpoint, save_checkpoint, settings_hash
 from handgrad.stages.plumbing import replacing, run_stage, write_json
 from handgrad.training import TRAINERS, History, train, train_manual_backprop, train_manual_update
@@ -114,7 +113,7 @@ def run_trainer(options: argparse.Namespace, model: MyMLP, training: Batches, va
         "weight_decay": options.weight_decay,
         "momentum": options.momentum,
     }
-    optimizer = torch_sgd(model.parameters(), **hyperparameters) if options.trainer == "train" else None
+    optimizer = torch.optim.SGD(model.parameters(), **hyperparameters) if options.trainer == "train" else None
     if optimizer is not None:
         for parameter, buffer in zip(model.parameters(), momentum_buffers, strict=True):
             if buffer is not None:
