@@ -3,7 +3,7 @@
 import json
 
 import pandas
-from projects import ROOT, read_config, run, snakemake
+from projects import read_config, run, snakemake
 from safetensors.numpy import load_file
 
 TRAINERS = ["train", "train_manual_update", "train_manual_backprop"]
@@ -76,17 +76,11 @@ def test_snakemake_report_works_offline(project):
 
 
 def test_a_failed_job_says_in_one_line_what_was_wrong(project):
-    (project / "results/data/source.json").unlink()
-    config = ROOT / "config.yaml"
-    assert config.exists()
-    result = snakemake(
-        project,
-        "--cores",
-        "1",
-        "results/data/source.json",
-        "--config",
-        "data={source: archive, archive: none.tar.gz}",
-    )
-    assert result.returncode != 0
-    assert "none.tar.gz" in result.stdout
+    (project / "results/selection.json").write_text("{")
+    target = "results/evaluation/evaluation.json"
+    result = snakemake(project, "--cores", "1", "--forcerun", "evaluate", target)
+    assert result.returncode == 1
+    [message] = [line for line in result.stdout.splitlines() if line.startswith("error: ")]
+    assert message.startswith("error: results/selection.json: not valid JSON")
+    assert message.endswith("delete it and run snakemake again")
     assert "Traceback" not in result.stdout

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from projects import ROOT, SOURCES, environment
+from projects import ROOT, SOURCES, environment, snakemake
 from snakemake.common.configfile import load_configfile
 from snakemake.exceptions import WorkflowError
 
@@ -114,7 +114,7 @@ VALUES = [
     ("report: {formats: [pdf], colour: red}", "report.colour is not a known key (known keys: title, authors"),
     ("1: 2", "1 is not a known key"),
     ("on: 2", "True is not a known key"),
-    ("'seed\\n': 1", "seed"),
+    ('"seed\\n": 1', "'seed\\n' is not a known key (did you mean seed?)"),
     ('"\\ud800": 1', "'\\ud800' is not a known key"),
     ("hyperparameters: [{lr: 1, weight_decy: 0, momentum: 0}]", "(did you mean weight_decay?)"),
     # Enumerations.
@@ -196,6 +196,14 @@ VALUES = [
     ),
     # A value that holds itself.
     ("data: &data {classes: [*data]}", "config: a value holds itself, or is nested too deeply"),
+    # A few bytes that stand for ten million values.
+    (
+        "seed: {a: &a [0,0,0,0,0,0,0,0,0,0], b: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a,*a], "
+        "c: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b,*b], d: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c,*c], "
+        "e: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d,*d], f: &f [*e,*e,*e,*e,*e,*e,*e,*e,*e,*e], "
+        "g: [*f,*f,*f,*f,*f,*f,*f,*f,*f,*f]}",
+        "config: more than 1,000,000 values",
+    ),
 ]
 VALUES = [
     (text if text.startswith(("hyperparameters", "grid")) else RUN + text, *words) for text, *words in VALUES
@@ -203,11 +211,15 @@ VALUES = [
 
 # Files that are no config at all: the words of the message.
 FILES = [
-    ("", "Config file must be given as JSON or YAML with keys at top level"),
-    ("# Only a comment.\n", "Config file must be given as JSON or YAML with keys at top level"),
-    ("- 1\n- 2\n", "Config file must be given as JSON or YAML with keys at top level"),
-    ("just text", "Config file must be given as JSON or YAML with keys at top level"),
-    ("null", "Config file must be given as JSON or YAML with keys at top level"),
+    ("", "config.yaml is empty; expected keys and values"),
+    ("# Only a comment.\n", "config.yaml is empty; expected keys and values"),
+    ("- 1\n- 2\n", "config.yaml is [1, 2]; expected keys and values"),
+    ("just text", "config.yaml is 'just text'; expected keys and values"),
+    ("null", "config.yaml is empty; expected keys and values"),
+    (
+        RUN + "data: {source: archive, archive: none.tar.gz}",
+        "config: data.archive is 'none.tar.gz'; there is no",
+    ),
     (RUN + "seed: [1, 2", "config.yaml, line 2: expected ',' or ']'"),
     (RUN + "training:\n\tepochs: 5\n", "config.yaml, line 3: found character '\\t'"),
     (RUN + "training:\n  epochs: 5\n threads: 1\n", "config.yaml, line 4: "),
@@ -307,6 +319,41 @@ def test_missing_config_is_refused_with_its_path(tmp_path):
     assert result.returncode == 1
     assert str(tmp_path / "config.yaml") in result.stdout
     assert "Traceback" not in result.stdout
+    assert not (tmp_path / "results").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--config", "sede=1"], "sede is not a known key (did you mean seed?)"),
+        (["--config", "seed=-1"], "seed is -1; expected a whole number"),
+        (["--configfile", "other.yaml"], "other.yaml, line 1: seed is given a second time"),
+    ],
+)
+def test_what_the_command_line_says_of_the_config_is_checked_too(tmp_path, options, words):
+    for name in SOURCES:
+        (tmp_path / name).symlink_to(ROOT / name)
+    (tmp_path / "config.yaml").write_text(RUN)
+    (tmp_path / "other.yaml").write_text('{"seed": 1, "seed": 2}')
+    result = snakemake(tmp_path, "--cores", "1", *options, PYTHONPATH=str(ROOT / "src"))
+    assert result.returncode == 1
+    assert words in result.stdout
+    assert "Traceback" not in result.stdout
+    assert not (tmp_path / "results").exists()
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda path: path.write_bytes(b"seed: \xff"), "config.yaml: 'utf-8' codec can't decode byte 0xff"),
+        (lambda path: path.mkdir(), "Is a directory"),
+    ],
+    ids=["not UTF-8", "a folder"],
+)
+def test_what_is_no_text_is_refused(tmp_path, make, words):
+    make(tmp_path / "config.yaml")
+    with pytest.raises(ConfigError, match=words):
+        check_syntax(tmp_path / "config.yaml")
 
 
 def keys(part, path=()):

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 
 import pytest
-from projects import differences, result_files, run, snakemake
+from projects import copy_project, differences, result_files, run, snakemake
 
 RUN = "runs/lr~0.01/weight_decay~0.0/momentum~0.0/seed~256/train"
 # All that a job writes; by shutil, by tarfile, by safetensors and csv, by Matplotlib, by Pandoc, by Typst.
@@ -93,6 +93,26 @@ def test_no_job_is_started_where_new_results_cannot_be_written(small_disk):
     assert "results/ cannot be written to; nothing was run" in result.stdout, result.stdout
     assert "Traceback" not in result.stdout
     assert differences(result_files(small_disk), earlier) == []
+
+
+def test_a_disk_without_any_room_is_refused_before_snakemake_writes_its_records(tmp_path, small_config):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounting = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", disk], capture_output=True)
+    if mounting.returncode != 0:
+        pytest.skip("a small disk can be mounted by root only")
+    try:
+        folder = copy_project(disk / "project", small_config)
+        with pytest.raises(OSError, match="No space left on device"), (disk / "filling").open("wb") as file:
+            while True:
+                file.write(bytes(2**16))
+        result = snakemake(folder, "--cores", "1")
+        assert result.returncode == 1
+        # Beside it, Snakemake complains that it cannot write its log.
+        assert f"{folder} cannot be written to (No space left on device)" in result.stdout, result.stdout
+        assert not (folder / "results").exists()
+    finally:
+        subprocess.run(["umount", disk], check=True)
 
 
 def test_a_read_only_project_is_refused(project):

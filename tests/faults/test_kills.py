@@ -16,7 +16,7 @@ import pytest
 from processes import jobs, wait_for
 from projects import copy_project, differences, planned, result_files, run, snakemake
 
-KILLS = int(os.environ.get("HANDGRAD_KILLS", "5"))
+KILLS = int(os.environ.get("HANDGRAD_KILLS", "25"))
 # To the group of processes, as Ctrl-C in a terminal and a batch system's end of a job do; to Snakemake alone;
 # to one of its jobs. What SIGKILL of Snakemake alone leaves behind has tests of its own.
 WAYS = [
@@ -98,7 +98,9 @@ def half_written(folder, undisturbed):
     return [
         name
         for name, content in result_files(folder).items()
-        if not name.endswith((".partial", "checkpoint.safetensors")) and content != undisturbed[name]
+        if ".partial" not in name
+        and not name.endswith("checkpoint.safetensors")
+        and content != undisturbed[name]
     ]
 
 
@@ -112,10 +114,14 @@ def test_random_kills(tmp_path, config, undisturbed):
         ended = False
         while not ended:
             process = start(folder)
-            moment = chance.uniform(1, 10) if tally.total() < KILLS else 300
+            enough = tally.total() >= KILLS
+            moment = chance.uniform(1, 10)
             try:
-                process.wait(timeout=moment)
+                process.wait(timeout=300 if enough else moment)
             except subprocess.TimeoutExpired:
+                if enough:
+                    process.kill()
+                    raise
                 number, target = chance.choice(WAYS)
                 target = send(process, folder, number, target, chance)
                 tally[f"{number.name} to the {target}"] += 1
@@ -166,13 +172,13 @@ def test_an_orphan_that_goes_on_writing_does_no_harm(tmp_path, config, undisturb
     process.wait()
     assert orphans
 
-    assert start(folder).wait() != 0
+    assert start(folder).wait(timeout=120) != 0
     unlock_as_asked(folder)
     new = start(folder)
     if moment == "beside the new jobs":
         wait_for(lambda: len(jobs(folder, "train")) > len(orphans))
     else:
-        new.wait()
+        new.wait(timeout=300)
     for orphan in orphans:
         orphan.resume()
     assert new.wait(timeout=300) == 0, (folder / "output.txt").read_text()

@@ -1,3 +1,4 @@
+import hashlib
 import json
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from handgrad.errors import HandgradError
 from handgrad.stages import compare
 
 TRAINERS = ("train", "train_manual_update")
+FILES = ("model.safetensors", "history.csv", "metrics.json", "validation_predictions.csv")
 
 
 def write(folder, trainer, weight=1.0, loss=0.5, accuracy=0.5):
@@ -20,6 +22,7 @@ def write(folder, trainer, weight=1.0, loss=0.5, accuracy=0.5):
     (run / "history.csv").write_text(f"{header}\n1,{loss!r},nan,{accuracy},0.5\n")
     hyperparameters = {"lr": 0.1, "weight_decay": 0.0, "momentum": 0.0, "seed": 256, "epochs": 1}
     (run / "metrics.json").write_text(json.dumps(hyperparameters))
+    (run / "validation_predictions.csv").write_text(f"index,true,p_airplane\n7,airplane,{accuracy}\n")
 
 
 @pytest.fixture
@@ -39,6 +42,8 @@ def test_equal_runs_are_bit_identical(run, tmp_path):
         write(tmp_path / "a", trainer)
     found = run(tmp_path / "a")
     assert found["bit_identical"] is True
+    content = b"".join((tmp_path / "a/train" / name).read_bytes() for name in FILES)
+    digest = hashlib.sha256(content).hexdigest()
     assert found["runs"] == [
         {
             "lr": 0.1,
@@ -49,8 +54,23 @@ def test_equal_runs_are_bit_identical(run, tmp_path):
             "loss_difference": 0.0,
             "parameter_difference": 0.0,
             "bit_identical": True,
+            "sha256": {"train": digest, "train_manual_update": digest},
         }
     ]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_the_comparison_differs_where_any_file_of_a_run_does(run, tmp_path, name):
+    for trainer in TRAINERS:
+        write(tmp_path / "a", trainer)
+    before = run(tmp_path / "a")
+    if name == "model.safetensors":
+        for trainer in TRAINERS:
+            save_file({"fc.1.weight": np.array([[2.0]])}, tmp_path / "a" / trainer / name)
+    else:
+        with (tmp_path / "a/train" / name).open("a") as file:
+            file.write("\n")
+    assert run(tmp_path / "a")["runs"] != before["runs"]
 
 
 def test_differences_within_the_tolerance_are_recorded(run, tmp_path):

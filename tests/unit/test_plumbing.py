@@ -66,6 +66,23 @@ def test_what_a_killed_writer_left_is_removed_by_the_next(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_what_a_killed_writer_of_the_same_number_left_is_removed(tmp_path):
+    path = tmp_path / "model"
+    with replacing(path) as temporary:
+        name = temporary.name
+        temporary.touch()
+    (tmp_path / name).mkdir()
+    write_json(path, {})
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_a_writer_on_another_machine_has_there_is_left_alone(tmp_path):
+    other = tmp_path / ".model.another-machine.999999999.partial"
+    other.touch()
+    write_json(tmp_path / "model", {})
+    assert sorted(left.name for left in tmp_path.iterdir()) == [other.name, "model"]
+
+
 def test_a_full_disk_is_reported_with_the_file(tmp_path):
     path = tmp_path / "model"
     with (

@@ -1,6 +1,6 @@
 """What a change reruns: the stages that it touches, and nothing else."""
 
-from projects import planned, read_config, write_config
+from projects import planned, read_config, run, write_config
 
 AFTER_TRAINING = {
     "compare": 1,
@@ -84,3 +84,13 @@ def test_fewer_formats_run_nothing_but_what_states_them(project):
     config["report"]["formats"] = ["md"]
     write_config(project, config)
     assert planned(project) == {"facts": 1, "report": 1, "run_times": 1}
+
+
+def test_a_run_that_ended_after_the_comparison_goes_on_from_there(project):
+    config = read_config(project)
+    config["training"]["batch_size"] = 16
+    write_config(project, config)
+    # The trainers agree before and after: of the comparison's figures none changes.
+    run(project, "results/comparison.json")
+    after_the_comparison = {rule: jobs for rule, jobs in AFTER_TRAINING.items() if rule != "compare"}
+    assert planned(project) == after_the_comparison

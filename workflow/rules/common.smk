@@ -50,6 +50,16 @@ RUNS = Paramspace(
 RUN = f"results/runs/{RUNS.wildcard_pattern}/{{trainer}}"
 TRAINERS = config["training"]["trainers"]
 
+# The archive that data.archive names, where data.source takes it: an input, so that a change of it is seen.
+# Absolute, for in a module Snakemake would put the prefix before it.
+ARCHIVE = []
+if config["data"]["archive"] and config["data"]["source"] in ("auto", "archive"):
+    ARCHIVE = [Path(config["data"]["archive"]).resolve()]
+    if not ARCHIVE[0].is_file():
+        raise WorkflowError(
+            f"config: data.archive is {config['data']['archive']!r}; there is no such file"
+        )
+
 
 wildcard_constraints:
     lr=r"[^/]+",
@@ -57,14 +67,6 @@ wildcard_constraints:
     momentum=r"[^/]+",
     seed=r"\d+",
     trainer="|".join(TRAINERS),
-
-
-def own_archive(wildcards):
-    """The archive that data.archive names, as an input, so that a change of it is seen; one that lacks is
-    left to the stage, whose message says more than Snakemake's.
-    """
-    path = Path(config["data"]["archive"] or "")
-    return [path.resolve()] if path.is_file() else []
 
 
 def run_folders(comparison):

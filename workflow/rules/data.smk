@@ -1,6 +1,6 @@
 rule fetch:
     input:
-        own_archive,
+        ARCHIVE,
     output:
         archive="results/data/cifar-10-python.tar.gz",
         source="results/data/source.json",
@@ -17,9 +17,7 @@ rule fetch:
         source=config["data"]["source"],
         # Functions, in whose texts Snakemake leaves braces alone.
         archive=lambda wildcards: (
-            ["--archive", config["data"]["archive"]]
-            if config["data"]["archive"]
-            else []
+            [f"--archive={config['data']['archive']}"] if ARCHIVE else []
         ),
         classes=config["data"]["classes"],
         mirrors=lambda wildcards: config["data"]["mirrors"],

@@ -1,5 +1,6 @@
 # Snakemake's records in this folder: that they can be written, and who holds the lock that it only mentions.
 import os
+import tempfile
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -7,10 +8,14 @@ from snakemake.logging import logger
 
 from handgrad.pipeline.locks import lock_holder, record_holder
 
-if not os.access(".", os.W_OK):
+try:
+    with tempfile.TemporaryFile(dir=".") as probe:
+        probe.write(bytes(2**16))
+except OSError as error:
     raise WorkflowError(
-        f"{Path.cwd()} cannot be written to; expected a folder for results, logs and Snakemake's records"
-    )
+        f"{Path.cwd()} cannot be written to ({os.strerror(error.errno)}); "
+        "expected a folder for results, logs and Snakemake's records"
+    ) from None
 
 if workflow.is_main_process and (holder := lock_holder(Path.cwd())):
     logger.warning(f"This folder is locked by {holder}.")

@@ -95,14 +95,19 @@ rule facts:
         runtime=20,
     params:
         # A function, in whose text Snakemake leaves braces alone: a title may have some.
-        config=lambda wildcards: json.dumps(config),
+        config=lambda wildcards: json.dumps(config | {"hyperparameters": []}),
+        # An argument each: the system takes long lists of arguments, but no argument above 128 KiB.
+        hyperparameters=lambda wildcards: list(
+            map(json.dumps, config["hyperparameters"])
+        ),
         fingerprints=json.dumps({stage: fingerprint(stage) for stage in STAGES}),
         run_folders=lambda wildcards, input: run_folders(input.comparison[0]),
         trainer=TRAINERS[0],
     message:
         "Gathering every number that the report states"
     shell:
-        "python -m handgrad.stages.facts --config {params.config:q} --fingerprints {params.fingerprints:q} "
+        "python -m handgrad.stages.facts --config {params.config:q} "
+        "--hyperparameters {params.hyperparameters:q} --fingerprints {params.fingerprints:q} "
         "--source {input.source:q} --summary {input.summary:q} --gradient-check {input.gradient_check:q} "
         "--comparison {input.comparison:q} --selection {input.selection:q} --baselines {input.baselines:q} "
         "--evaluation {input.evaluation:q} --run-folders {params.run_folders:q} "

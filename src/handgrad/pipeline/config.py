@@ -4,7 +4,7 @@ import itertools
 import json
 import math
 from collections import Counter
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from jsonschema import Draft202012Validator, ValidationError
 from handgrad.errors import ConfigError
 
 HYPERPARAMETERS = ("lr", "weight_decay", "momentum")
+MOST_VALUES = 1_000_000
 BOUNDS = {
     "minimum": "at least",
     "exclusiveMinimum": "above",
@@ -38,7 +39,7 @@ class _StrictLoader(yaml.SafeLoader):
 
 
 def check_syntax(path: Path) -> None:
-    """Check that the file at `path`, if there is one, is YAML in which no key stands twice.
+    """Check that the file at `path`, if there is one, is a mapping in YAML in which no key stands twice.
 
     Raises:
         ConfigError: with the line, where it is known, and what is wrong in it.
@@ -46,12 +47,15 @@ def check_syntax(path: Path) -> None:
     if not path.exists():
         return
     try:
-        yaml.load(path.read_text(encoding="utf-8"), _StrictLoader)
+        content = yaml.load(path.read_text(encoding="utf-8"), _StrictLoader)
     except yaml.MarkedYAMLError as error:
         line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise ConfigError(f"{path}{line}: {error.problem}") from error
     except (yaml.YAMLError, ValueError, RecursionError, OSError) as error:
         raise ConfigError(f"{path}: {error}") from error
+    if not isinstance(content, dict):
+        found = "empty" if content is None else _shown(content)
+        raise ConfigError(f"{path} is {found}; expected keys and values, such as seed: 256")
 
 
 def read_schema(path: Path) -> dict[str, Any]:
@@ -67,14 +71,15 @@ def validated(config: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
         ConfigError: with one line for each key that is not allowed: the key, its value, what is expected.
     """
     try:
-        # A schema's bounds let NaN pass.
-        not_finite = [
-            f"{name} is {value}; expected a finite number"
-            for name, value in _leaves(config)
-            if _infinite(value)
-        ]
+        leaves = list(itertools.islice(_leaves(config), MOST_VALUES + 1))
     except RecursionError:
         raise ConfigError("config: a value holds itself, or is nested too deeply") from None
+    if len(leaves) > MOST_VALUES:
+        raise ConfigError(f"config: more than {MOST_VALUES:,} values; expected less (an alias repeats them?)")
+    # A schema's bounds let NaN pass.
+    not_finite = [
+        f"{name} is {value}; expected a finite number" for name, value in leaves if _infinite(value)
+    ]
     errors = sorted(
         Draft202012Validator(schema).iter_errors(config), key=lambda error: list(map(str, error.path))
     )
@@ -95,15 +100,16 @@ def combinations(config: dict[str, Any]) -> list[dict[str, float]]:
     return config["hyperparameters"] + [dict(zip(HYPERPARAMETERS, values, strict=True)) for values in product]
 
 
-def _leaves(value: Any, name: str = "") -> list[tuple[str, Any]]:
+def _leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
     """Every scalar of a config with its dotted name."""
     if isinstance(value, dict):
-        return [
-            leaf for key, item in value.items() for leaf in _leaves(item, f"{name}.{_key(key)}".lstrip("."))
-        ]
-    if isinstance(value, list):
-        return [leaf for index, item in enumerate(value) for leaf in _leaves(item, f"{name}[{index}]")]
-    return [(name, value)]
+        for key, item in value.items():
+            yield from _leaves(item, f"{name}.{_key(key)}".lstrip("."))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _leaves(item, f"{name}[{index}]")
+    else:
+        yield name, value
 
 
 def _key(key: Any) -> str:

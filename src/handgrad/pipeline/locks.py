@@ -22,8 +22,10 @@ def record_holder(folder: Path) -> None:
 
 def lock_holder(folder: Path) -> str | None:
     """Who holds the lock on `folder`, or held it when killed; None if it is not locked."""
-    if not any((folder / ".snakemake/locks").glob("*.lock")):
+    locks = [lock.stat().st_mtime_ns for lock in (folder / ".snakemake/locks").glob("*.lock")]
+    if not locks:
         return None
-    if not (folder / HOLDER).exists():
+    # A run notes itself after it has locked the folder; an older note is an earlier run's.
+    if not (folder / HOLDER).exists() or (folder / HOLDER).stat().st_mtime_ns < max(locks):
         return "a process that is just starting"
     return (folder / HOLDER).read_text(encoding="utf-8")

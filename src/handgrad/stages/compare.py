@@ -1,6 +1,7 @@
 """Compare the trainers with each other, run by run: how far apart are losses and parameters?"""
 
 import argparse
+import hashlib
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from safetensors.numpy import load_file
 from handgrad.agreement import Agreement, agreement
 from handgrad.errors import HandgradError
 from handgrad.stages.plumbing import read_json, run_stage, write_json
+
+RUN_FILES = ("model.safetensors", "history.csv", "metrics.json", "validation_predictions.csv")
 
 
 def main() -> None:
@@ -65,7 +68,17 @@ def compare_trainers(folder: Path, trainers: list[str]) -> dict[str, Any]:
         "loss_difference": max((pair.loss_difference for pair in pairs), default=0.0),
         "parameter_difference": max((pair.parameter_difference for pair in pairs), default=0.0),
         "bit_identical": all(pair.bit_identical for pair in pairs),
+        # Later stages take the comparison for all the runs: with these, it differs where any of them does.
+        "sha256": {name: files_sha256(folder / name) for name in trainers},
     }
+
+
+def files_sha256(folder: Path) -> str:
+    """The SHA-256 of what a training wrote, one file after the other."""
+    digest = hashlib.sha256()
+    for name in RUN_FILES:
+        digest.update((folder / name).read_bytes())
+    return digest.hexdigest()
 
 
 def agreements(folders: list[Path]) -> list[Agreement]:

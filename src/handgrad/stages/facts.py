@@ -16,6 +16,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--config", type=json.loads, required=True, help="the validated config, as JSON")
     parser.add_argument(
+        "--hyperparameters", type=json.loads, nargs="*", required=True, help="the config's, each as JSON"
+    )
+    parser.add_argument(
         "--fingerprints", type=json.loads, required=True, help="of each stage's code, as JSON"
     )
     parser.add_argument("--source", type=Path, required=True)
@@ -31,7 +34,7 @@ def main() -> None:
     options = parser.parse_args()
 
     facts = assemble(
-        config=options.config,
+        config=options.config | {"hyperparameters": options.hyperparameters},
         source=read_json(options.source),
         summary=read_json(options.summary),
         gradient_check=read_json(options.gradient_check),

@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import shutil
+import socket
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -59,13 +60,17 @@ def scratch_folder(path: Path) -> Iterator[Path]:
 def _temporary(path: Path) -> Path:
     """A path beside `path` that is this process's own; what killed processes left of theirs is removed.
 
-    So a job whose Snakemake was killed, and the one that repeats it, do not write into one file.
+    So a job whose Snakemake was killed, and the one that repeats it, do not write into one file. The name has
+    the host, since on a cluster a process of another node may write beside this one.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    for left in path.parent.glob(f".{glob.escape(path.name)}.*.partial"):
-        if not _runs(int(left.suffixes[-2][1:])):
+    own = f".{path.name}.{socket.gethostname()}"
+    for left in path.parent.glob(f"{glob.escape(own)}.*.partial"):
+        process = int(left.suffixes[-2][1:])
+        # Process numbers come again: what has this one's is a killed one's.
+        if process == os.getpid() or not _runs(process):
             shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
-    return path.with_name(f".{path.name}.{os.getpid()}.partial")
+    return path.with_name(f"{own}.{os.getpid()}.partial")
 
 
 def _runs(process: int) -> bool:
@@ -75,7 +80,7 @@ def _runs(process: int) -> bool:
     except ProcessLookupError:
         return False
     except PermissionError:
-        return True
+        pass  # it runs, as another user's
     return True
 
 
