@@ -74,16 +74,20 @@ def source(stand_in=False):
     }
 
 
-def summary(classes=CLASSES, sizes=(9037, 963, 2000), duplicates_between=0):
+def summary(classes=CLASSES, sizes=(9037, 963, 2000), duplicates_between=0, blank=0, surplus=0):
     splits = {}
     for name, images in zip(("train", "validation", "test"), sizes, strict=True):
         base, extra = divmod(images, len(classes))
         splits[name] = {
             "images": images,
-            "class_counts": {label: base + (position < extra) for position, label in enumerate(classes)},
+            "class_counts": {label: base + (position < extra) for position, label in enumerate(classes)}
+            | {classes[0]: base + (extra > 0) + surplus, classes[-1]: base - surplus},
             "minimum": 0,
             "maximum": 255,
+            "black": 0.003,
+            "white": 0.011,
             "missing": 0,
+            "blank": blank if name == "train" else 0,
             "mean": [0.5082, 0.5271, 0.5315],
             "std": [0.2371, 0.2332, 0.2478],
             "duplicates": 0,
@@ -349,7 +353,7 @@ def evaluation(
             ],
         },
         "predicted_classes": used,
-        "constant_output": used == 1,
+        "output_deviation": 0.0 if used == 1 else 0.31,
         "baselines": {
             "random": {"accuracy": 1 / len(classes)},
             "majority": {
@@ -439,6 +443,43 @@ def _one_epoch():
     return [row | {name: row[name][:1] for name in row if isinstance(row[name], list)} for row in rows]
 
 
+def _turning_histories():
+    """Validation losses that are half as large halfway."""
+    rows = histories(selection())
+    for row in rows:
+        row["validation_loss"][EPOCHS // 2] = row["validation_loss"][-1] / 2
+    return rows
+
+
+def _doubtful_and_sure(doubtful, sure):
+    """Half of the test images with a confidence of 60%, half with one of 95%; how many of each are right."""
+    given = evaluation()
+    halves = {0.6: doubtful, 0.95: sure}
+    bins = [
+        {"lower": 0.55, "upper": 0.6, "images": 1000, "confidence": 0.6, "accuracy": halves[0.6]},
+        {"lower": 0.75, "upper": 0.8, "images": 0, "confidence": None, "accuracy": None},
+        {"lower": 0.95, "upper": 1.0, "images": 1000, "confidence": 0.95, "accuracy": halves[0.95]},
+    ]
+    return given | {"calibration": given["calibration"] | {"bins": bins}}
+
+
+def _unconverged():
+    given = baselines()
+    return given | {"logistic_regression": given["logistic_regression"] | {"converged": False}}
+
+
+def _decay(gaps):
+    """Combinations with more and more weight decay and these differences of training and validation."""
+    return [(0.01, 0.001 * 10**step, 0.9, 0.85, 0.4, 0.85 + gap, 0.3) for step, gap in enumerate(gaps)]
+
+
+def _equal_gradients():
+    given = gradient_check()
+    for check in given["autograd"]["checks"]:
+        check |= {"bit_identical": True, "largest_relative_error": 0.0}
+    return given
+
+
 def _grid(size):
     """`size` combinations of different validation accuracies, none of them collapsed."""
     return [((1 + n) / 1000, 0.0, 0.9, 0.86 - 0.001 * n, 0.4, 0.9, 0.3) for n in range(size)]
@@ -508,6 +549,20 @@ SCENARIOS = {
         "config": config(training=config()["training"] | {"epochs": 1}),
         "histories": _one_epoch(),
     },
+    "two ranges of confidence": {"evaluation": _doubtful_and_sure(0.6, 0.97)},
+    "sure and wrong": {"evaluation": _doubtful_and_sure(0.97, 0.6)},
+    "overfits in the loss only": {
+        "evaluation": evaluation(training_accuracy=0.875),
+        "baselines": baselines(training_accuracy=0.82),
+        "histories": _turning_histories(),
+    },
+    "unofficial archive": {"source": source() | {"official": False}},
+    "blank images": {"summary": summary(blank=3)},
+    "imbalance": {"summary": summary(surplus=700)},
+    "baseline not converged": {"baselines": _unconverged()},
+    "decay widens the gap": {"selection": selection(_decay([0.05, 0.06, 0.07]))},
+    "decay narrows and widens the gap": {"selection": selection(_decay([0.05, 0.07, 0.06]))},
+    "all gradients equal to the bit": {"gradient_check": _equal_gradients()},
     "leak": {"summary": summary(duplicates_between=7)},
     "thirty combinations": {"selection": selection(_grid(30))},
     "hundred and twenty combinations": {"selection": selection(_grid(120))},

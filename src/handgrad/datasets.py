@@ -148,7 +148,10 @@ def normalise(images: Tensor, mean: Tensor, std: Tensor, dtype: torch.dtype = to
 
 
 def describe(images: Tensor, labels: Tensor, classes: Sequence[str]) -> dict[str, Any]:
-    """Counts by class, the range of values, missing values, and mean and deviation by channel."""
+    """Counts by class, the range of values, missing values, and mean and deviation by channel.
+
+    `black` and `white` are the shares of the values 0 and 255, `blank` is the number of images of one colour.
+    """
     mean, std = channel_statistics(images)
     counts = torch.bincount(labels, minlength=len(classes)).tolist()
     return {
@@ -156,8 +159,10 @@ def describe(images: Tensor, labels: Tensor, classes: Sequence[str]) -> dict[str
         "class_counts": dict(zip(classes, counts, strict=True)),
         "minimum": int(images.min()),
         "maximum": int(images.max()),
-        # uint8 has no way to say missing; an image without any contrast stands for one that failed.
-        "missing": int((images.flatten(1).amin(1) == images.flatten(1).amax(1)).sum()),
+        "black": float((images == 0).double().mean()),
+        "white": float((images == 255).double().mean()),
+        "missing": 0,  # uint8 has no way to say so
+        "blank": int((images.flatten(2).amin(2) == images.flatten(2).amax(2)).all(1).sum()),
         "mean": mean.tolist(),
         "std": std.tolist(),
         "duplicates": sum(count - 1 for count in image_counts(images).values()),

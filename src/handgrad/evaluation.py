@@ -18,7 +18,7 @@ def evaluate(logits: Floats, labels: Labels, classes: Sequence[str]) -> dict[str
     """Every score of a classifier by its logits, [images, classes], and the true labels, [images]."""
     predicted = logits.argmax(axis=1)
     part = accuracy(labels, predicted)
-    different = len(np.unique(predicted))
+    probabilities = softmax(logits, axis=1)
     return {
         "classes": list(classes),
         "images": len(labels),
@@ -27,9 +27,10 @@ def evaluate(logits: Floats, labels: Labels, classes: Sequence[str]) -> dict[str
         "loss": cross_entropy(logits, labels),
         "confusion_matrix": confusion_matrix(labels, predicted, len(classes)).tolist(),
         "per_class": class_scores(labels, predicted, classes),
-        "calibration": calibration(softmax(logits, axis=1), labels),
-        "predicted_classes": different,
-        "constant_output": different == 1,
+        "calibration": calibration(probabilities, labels),
+        "predicted_classes": len(np.unique(predicted)),
+        # The largest standard deviation, over the images, of the probability of a class.
+        "output_deviation": float(probabilities.std(axis=0).max()),
     }
 
 

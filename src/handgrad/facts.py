@@ -97,7 +97,7 @@ def _data(source: Record, summary: Record) -> Record:
         "class_counts": classes,
         "largest_class": max(classes, key=lambda entry: entry["train"]),
         "smallest_class": min(classes, key=lambda entry: entry["train"]),
-        "missing": sum(split["missing"] for split in splits.values()),
+        "blank_images": sum(split["blank"] for split in splits.values()),
         "duplicates_within": sum(split["duplicates"] for split in splits.values()),
         "duplicates_between": between,
         "duplicates_across": sum(pair["images"] for pair in between),
@@ -193,7 +193,7 @@ def _gradients(check: Record) -> Record:
         "networks": [list(network) for network in dict.fromkeys(tuple(one["network"]) for one in every)],
         "losses": _different(every, "loss"),
         "batch_sizes": _different(every, "batch_size"),
-        "dtypes": _different(every, "dtype"),
+        "float32_checks": sum(one["dtype"] == "float32" for one in every),
         "epsilon_sweep": _epsilon_sweep(check["epsilon_sweep"]),
     }
 
@@ -302,6 +302,7 @@ def _effect(name: str, before: Record, after: Record) -> Record:
         "difference": after["validation_accuracy"] - before["validation_accuracy"],
         "difference_interval": [low, high],
         "beyond_noise": low > 0 or high < 0,
+        "collapsed": 1 in (before["predicted_classes"], after["predicted_classes"]),
         "training_loss_from": before["training_loss"],
         "training_loss_to": after["training_loss"],
         "gap_from": before["gap"],
@@ -382,6 +383,11 @@ def _evaluation(evaluation: Record) -> Record:
         "most_common_confusion": max(confusions, key=lambda entry: entry["images"]),
         "mean_confidence": confidence,
         "overconfidence": confidence - evaluation["accuracy"],
+        "recall_difference_interval": difference_interval(
+            *(per_class[-1]["recall"], per_class[-1]["recall_interval"]),
+            *(per_class[0]["recall"], per_class[0]["recall_interval"]),
+        ),
+        "least_confident_bin": bins[0],
         "most_confident_bin": bins[-1] | {"share": bins[-1]["images"] / evaluation["images"]},
         "gap": evaluation["training_accuracy"] - evaluation["validation_accuracy"],
         "gap_interval": _difference(evaluation, "training_", "validation_"),

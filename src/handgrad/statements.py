@@ -16,7 +16,7 @@ NEARLY_ALL = 0.99
 SMALL_CHANGE = 0.01
 # Expected calibration error up to which confidences are called calibrated.
 CALIBRATED = 0.05
-# Larger shares of the largest class than this many times an equal one are called imbalance.
+# A largest class of more than this many times the smallest is called imbalance.
 IMBALANCE = 1.2
 
 
@@ -48,8 +48,20 @@ def official_archive(facts: Facts) -> bool:
 
 @predicate
 def balanced(facts: Facts) -> bool:
-    """The largest class of the training images is hardly larger than an equal share."""
-    return facts["data"]["largest_class"]["share"] * len(facts["data"]["classes"]) <= IMBALANCE
+    """The largest class of the training images is hardly larger than the smallest."""
+    return facts["data"]["largest_class"]["share"] <= IMBALANCE * facts["data"]["smallest_class"]["share"]
+
+
+@predicate
+def unofficial_archive(facts: Facts) -> bool:
+    """The images are said to be CIFAR-10's, but the archive has another checksum."""
+    return not official_archive(facts) and not stand_in_data(facts)
+
+
+@predicate
+def blank_images(facts: Facts) -> bool:
+    """Some image is of one colour throughout."""
+    return facts["data"]["blank_images"] > 0
 
 
 @predicate
@@ -188,8 +200,8 @@ def collapsed(facts: Facts) -> bool:
 
 @predicate
 def constant_output(facts: Facts) -> bool:
-    """The selected model gives the same output for every image."""
-    return facts["evaluation"]["constant_output"]
+    """The selected model gives the same probabilities for every image, but for rounding."""
+    return facts["evaluation"]["output_deviation"] < 1e-9
 
 
 @predicate
@@ -241,6 +253,12 @@ def validation_loss_turned(facts: Facts) -> bool:
 
 
 @predicate
+def overfits_by_loss(facts: Facts) -> bool:
+    """The validation loss rose again, though the accuracies do not tell of overfitting."""
+    return validation_loss_turned(facts) and not overfits(facts)
+
+
+@predicate
 def underfits(facts: Facts) -> bool:
     """The network makes many errors on its training images, and not surely fewer than a linear model."""
     low, high = facts["evaluation"]["training_accuracy_interval"]
@@ -252,6 +270,30 @@ def still_learning(facts: Facts) -> bool:
     """The training loss still fell noticeably over the last tenth of the epochs."""
     decrease = facts["training"]["recent_decrease"]
     return decrease is not None and decrease > SMALL_CHANGE
+
+
+@predicate
+def baseline_converged(facts: Facts) -> bool:
+    """The fit of logistic regression came to its end."""
+    return facts["baselines"]["logistic_regression"]["converged"]
+
+
+@predicate
+def decay_narrowed_gap(facts: Facts) -> bool:
+    """With more weight decay the gap between training and validation was narrower, in every step."""
+    return all(narrowed := _decay_narrowed(facts)) and bool(narrowed)
+
+
+@predicate
+def decay_widened_gap(facts: Facts) -> bool:
+    """With more weight decay the gap between training and validation was never narrower."""
+    return bool(narrowed := _decay_narrowed(facts)) and not any(narrowed)
+
+
+@predicate
+def decay_mixed_gap(facts: Facts) -> bool:
+    """With more weight decay the gap was narrower in some steps and not in others."""
+    return len(set(_decay_narrowed(facts))) == 2
 
 
 @predicate
@@ -292,9 +334,21 @@ def test_above_validation(facts: Facts) -> bool:
 
 @predicate
 def classes_differ(facts: Facts) -> bool:
-    """The recalls of the best and the worst class have intervals that do not overlap."""
-    best, worst = facts["evaluation"]["best_class"], facts["evaluation"]["worst_class"]
-    return best["recall_interval"][0] > worst["recall_interval"][1]
+    """The recalls of the best and the worst class differ by more than the draw of the images explains."""
+    return facts["evaluation"]["recall_difference_interval"][0] > 0
+
+
+@predicate
+def several_confidences(facts: Facts) -> bool:
+    """The test images are spread over several ranges of confidence."""
+    evaluation = facts["evaluation"]
+    return evaluation["least_confident_bin"]["upper"] < evaluation["most_confident_bin"]["upper"]
+
+
+@predicate
+def more_right_where_sure(facts: Facts) -> bool:
+    """The most confident predictions are right more often than all are."""
+    return facts["evaluation"]["most_confident_bin"]["accuracy"] > facts["evaluation"]["accuracy"]
 
 
 @predicate
@@ -329,6 +383,12 @@ def useful(facts: Facts) -> bool:
 
 def _differs_from_logistic_regression(facts: Facts) -> bool:
     return facts["baselines"]["mcnemar"]["p_value"] < SIGNIFICANCE
+
+
+def _decay_narrowed(facts: Facts) -> list[bool]:
+    """Whether the gap became narrower, for each step of weight decay between models that learnt something."""
+    steps = [step for step in facts["effects"]["weight_decay"] if not step["collapsed"]]
+    return [step["gap_to"] < step["gap_from"] for step in steps]
 
 
 def _separated(rows: list[Facts], name: str, failed: Callable[[Facts], bool]) -> bool:

@@ -54,6 +54,11 @@ def count(number: int | None) -> Markup:
     return NONE if number is None else Markup(f"{number:,}")
 
 
+def none_or_count(number: int) -> Markup:
+    """A number of things; none of them in a word."""
+    return Markup("none") if number == 0 else count(number)
+
+
 def counted(number: int, thing: str, things: str = "") -> Markup:
     """A number of things, named: 1 run, 9 runs."""
     return Markup(f"{count(number)} {thing if number == 1 else things or thing + 's'}")
@@ -139,6 +144,7 @@ FILTERS = {
         size,
         points_interval,
         count,
+        none_or_count,
         counted,
         all_of,
         signif,

@@ -96,7 +96,9 @@ def test_describe_counts_duplicates_ranges_and_images_without_contrast(images):
     assert summary["class_counts"] == {"airplane": 60, "bird": 40}
     assert (summary["minimum"], summary["maximum"]) == (0, 255)
     assert summary["duplicates"] == 2
-    assert summary["missing"] == 1
+    assert (summary["missing"], summary["blank"]) == (0, 1)
+    assert summary["black"] == pytest.approx((images == 0).sum().item() / images.numel(), abs=0)
+    assert summary["white"] == pytest.approx((images == 255).sum().item() / images.numel(), abs=0)
 
 
 def test_image_counts_tell_equal_images(images):

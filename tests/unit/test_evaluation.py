@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 from sklearn.datasets import load_iris
@@ -122,11 +124,12 @@ def test_evaluate_puts_the_scores_together():
     assert result["accuracy_interval"] == pytest.approx((0.3057, 0.8632), abs=5e-5)
     assert result["loss"] == pytest.approx(3 * 50 / 8)
     assert result["predicted_classes"] == 3
-    assert result["constant_output"] is False
+    # Class 1 has probability 1 for five of the eight images, else 0.
+    assert result["output_deviation"] == pytest.approx(math.sqrt(5 / 8 * 3 / 8))
 
 
 def test_evaluate_sees_a_collapse_to_one_class():
     result = evaluate(certain([1, 1, 1]), np.array([0, 1, 2]), CLASSES)
     assert result["predicted_classes"] == 1
-    assert result["constant_output"] is True
+    assert result["output_deviation"] == 0.0
     assert result["accuracy"] == pytest.approx(1 / 3)

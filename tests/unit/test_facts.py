@@ -197,7 +197,8 @@ def run_stage(folder):
     """The stage on the files of `folder`; it fails if it imports what takes long to import."""
     files = ["source", "summary", "gradient-check", "comparison", "selection", "baselines", "evaluation"]
     options = {f"--{name}": [f"{name.replace('-', '_')}.json"] for name in files} | {
-        "--config": [json.dumps(config())],
+        "--config": [json.dumps(config() | {"hyperparameters": []})],
+        "--hyperparameters": [json.dumps(combination) for combination in config()["hyperparameters"]],
         "--fingerprints": [json.dumps({"train": "89abcdef01234567"})],
         "--run-folders": [row["run"].removesuffix("/train") for row in inputs()["histories"]],
         "--trainer": ["train"],

@@ -170,7 +170,8 @@ rule render:
 
 rule run_times:
     input:
-        REPORTS,
+        reports=REPORTS,
+        facts=rules.facts.output,
     output:
         "results/run_times.csv",
     log:
@@ -186,4 +187,5 @@ rule run_times:
     message:
         "Listing the run times"
     shell:
-        "python -m handgrad.stages.run_times --benchmarks {params.benchmarks:q} --output {output:q} 2> {log:q}"
+        "python -m handgrad.stages.run_times --benchmarks {params.benchmarks:q} --facts {input.facts:q} "
+        "--output {output:q} 2> {log:q}"
