@@ -129,7 +129,7 @@ def snakemake(folder: Path, *options: str) -> float:
     """Run Snakemake in `folder` and return the seconds that it took."""
     environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     start = time.perf_counter()
-    command = [sys.executable, "-m", "snakemake", "--cores", str(CORES), "--quiet", "all", *options]
+    command = [sys.executable, "-m", "snakemake", "--quiet", "all", "--cores", str(CORES), *options]
     subprocess.run(command, cwd=folder, env=environment, check=True, stdout=subprocess.DEVNULL)
     return time.perf_counter() - start
 

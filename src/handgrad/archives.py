@@ -9,7 +9,6 @@ import gzip
 import io
 import pickle
 import tarfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -61,45 +60,61 @@ def write_archive(path: Path, batches: Mapping[str, Mapping[str, Any]]) -> None:
 
 
 def extract_archive(path: Path, target: Path) -> None:
-    """Write the checked members of the archive at `path` to `target`/cifar-10-batches-py.
-
-    Only regular files below that folder are taken, and each is loaded by `ArrayUnpickler` first.
+    """Write the members of the archive at `path`, checked by `read_archive`, to `target`/cifar-10-batches-py.
 
     Raises:
         DataError: naming the file and what is wrong with it.
     """
-    try:
-        with gzip.open(path) as unzipped:
-            stream = _Bounded(unzipped, path)
-            with tarfile.open(fileobj=stream, mode="r|") as archive:
-                members = _read_members(archive, path)
-            # To the end, where gzip's own checksum stands.
-            while stream.read(1 << 20):
-                pass
-    except (tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError) as error:
-        raise DataError(
-            f"{path}: not a whole gzipped tar archive ({error}); get it again or name another"
-        ) from error
-    missing = [name for name in MEMBERS if name not in members]
-    if missing:
-        raise DataError(f"{path}: lacks {FOLDER}/{missing[0]}; expected the layout of cifar-10-python.tar.gz")
-    for name in BATCHES:
-        check_batch(f"{path}: {FOLDER}/{name}", _load(f"{path}: {FOLDER}/{name}", members[name]))
-    check_meta(
-        f"{path}: {FOLDER}/batches.meta", _load(f"{path}: {FOLDER}/batches.meta", members["batches.meta"])
-    )
+    members = read_archive(path, str(path))
     folder = target / FOLDER
     folder.mkdir(parents=True)
     for name in MEMBERS:
         (folder / name).write_bytes(members[name])
 
 
+def read_archive(path: Path, origin: str) -> dict[str, bytes]:
+    """The checked members of the archive at `path`, by name; messages call it `origin`.
+
+    Only regular files below cifar-10-batches-py are taken, and each is loaded by `ArrayUnpickler` first.
+
+    Raises:
+        DataError: naming the archive and what is wrong with it.
+    """
+    try:
+        with gzip.open(path) as unzipped:
+            stream = _Bounded(unzipped, origin)
+            with tarfile.open(fileobj=stream, mode="r|") as archive:
+                members = _read_members(archive, origin)
+            # To the end, where gzip's own checksum stands.
+            while stream.read(1 << 20):
+                pass
+    except DataError:
+        raise
+    except Exception as error:  # a damaged tar archive may raise nearly anything
+        if isinstance(error, OSError) and not isinstance(error, gzip.BadGzipFile):
+            raise  # the disk's
+        raise DataError(
+            f"{origin}: not a whole gzipped tar archive ({_brief(error)}); get it again or name another"
+        ) from error
+    missing = [name for name in MEMBERS if name not in members]
+    if missing:
+        raise DataError(
+            f"{origin}: lacks {FOLDER}/{missing[0]}; expected the layout of cifar-10-python.tar.gz"
+        )
+    for name in BATCHES:
+        check_batch(f"{origin}: {FOLDER}/{name}", _load(f"{origin}: {FOLDER}/{name}", members[name]))
+    check_meta(
+        f"{origin}: {FOLDER}/batches.meta", _load(f"{origin}: {FOLDER}/batches.meta", members["batches.meta"])
+    )
+    return members
+
+
 class _Bounded(io.RawIOBase):
     """A stream that ends in an error beyond LARGEST_ARCHIVE bytes: a small file may unpack to any size."""
 
-    def __init__(self, stream: Any, path: Path) -> None:
+    def __init__(self, stream: Any, origin: str) -> None:
         self._stream = stream
-        self._path = path
+        self._origin = origin
         self._count = 0
 
     def read(self, size: int = -1) -> bytes:
@@ -107,26 +122,37 @@ class _Bounded(io.RawIOBase):
         self._count += len(data)
         if self._count > LARGEST_ARCHIVE:
             raise DataError(
-                f"{self._path}: unpacks to more than {LARGEST_ARCHIVE:,} bytes; name another archive"
+                f"{self._origin}: unpacks to more than {LARGEST_ARCHIVE:,} bytes; name another archive"
             )
         return data
 
 
-def _read_members(archive: tarfile.TarFile, path: Path) -> dict[str, bytes]:
+def _brief(text: object) -> str:
+    """The beginning of what comes from an archive, in one line: it may be of any length, with any signs."""
+    return repr(str(text)[:200])[1:-1]
+
+
+def _read_members(archive: tarfile.TarFile, origin: str) -> dict[str, bytes]:
     """The bytes of the members that count, by name; every member must be harmless."""
-    members = {}
+    members: dict[str, bytes] = {}
     for number, member in enumerate(archive, start=1):
         if number > MOST_MEMBERS:
-            raise DataError(f"{path}: has more than {MOST_MEMBERS} members; expected an archive of CIFAR-10")
+            raise DataError(
+                f"{origin}: has more than {MOST_MEMBERS} members; expected an archive of CIFAR-10"
+            )
         if member.isdir() and member.name.rstrip("/") == FOLDER:
             continue
         folder, _, name = member.name.rpartition("/")
+        shown = f"{origin}: the member '{_brief(member.name)}'"
         if folder != FOLDER or name in ("", ".", ".."):
-            raise DataError(f"{path}: the member {member.name!r} lies outside {FOLDER}/; it is refused")
-        if not member.isreg():
-            raise DataError(f"{path}: the member {member.name!r} is no regular file; it is refused")
+            raise DataError(f"{shown} lies outside {FOLDER}/; it is refused")
+        # A sparse file of a few bytes may unpack to any size.
+        if not member.isreg() or member.issparse():
+            raise DataError(f"{shown} is no regular file; it is refused")
         if member.size > LARGEST_MEMBER:
-            raise DataError(f"{path}: the member {member.name!r} has {member.size:,} bytes; it is refused")
+            raise DataError(f"{shown} has {member.size:,} bytes; it is refused")
+        if name in members:
+            raise DataError(f"{shown} is there twice; it is refused")
         if name in MEMBERS:
             file = archive.extractfile(member)
             assert file is not None  # a regular file always gives one
@@ -144,7 +170,9 @@ def _load(name: str, body: bytes) -> Any:
         # Python 2 wrote the official files: their texts are Latin-1.
         return ArrayUnpickler(io.BytesIO(body), encoding="latin1").load()
     except Exception as error:  # a damaged pickle may raise nearly anything
-        raise DataError(f"{name}: not a pickle of numpy arrays ({error}); get the archive again") from error
+        raise DataError(
+            f"{name}: not a pickle of numpy arrays ({_brief(error)}); get the archive again"
+        ) from error
 
 
 def check_batch(name: str, batch: Any) -> None:
@@ -158,13 +186,21 @@ def check_batch(name: str, batch: Any) -> None:
         or data.ndim != 2
         or data.shape[1] != PIXELS
     ):
-        found = f"{data.dtype} {data.shape}" if isinstance(data, np.ndarray) else type(data).__name__
+        found = f"{data.dtype.name} {data.shape}" if isinstance(data, np.ndarray) else type(data).__name__
         raise DataError(f"{name}: data is {found}; expected uint8 (images, {PIXELS})")
+    if len(data) == 0:
+        raise DataError(f"{name}: has no images; get the archive again")
     if not isinstance(labels, list) or len(labels) != len(data):
         raise DataError(f"{name}: expected as many labels, in a list, as images ({len(data)})")
-    wrong = [label for label in labels if type(label) is not int or not 0 <= label <= 9]
-    if wrong:
-        raise DataError(f"{name}: has the label {wrong[0]!r}; expected whole numbers from 0 to 9")
+    for label in labels:
+        if type(label) is not int:
+            # Only the type: the value's text may be of any length.
+            raise DataError(
+                f"{name}: has a label of type {type(label).__name__}; expected whole numbers from 0 to 9"
+            )
+        if not 0 <= label <= 9:
+            shown = f"the label {label}" if abs(label) < 10**9 else "a label beyond a billion"
+            raise DataError(f"{name}: has {shown}; expected whole numbers from 0 to 9")
 
 
 def check_meta(name: str, meta: Any) -> None:

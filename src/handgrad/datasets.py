@@ -92,8 +92,8 @@ def split_classes(
         for class_name, count in zip(classes, counts, strict=True):
             if count == 0:
                 raise DataError(
-                    f"data.classes: the {name} images have none of class {class_name}; "
-                    "use an archive that has, or other classes"
+                    f"the {name} images have none of class {class_name}; "
+                    "use an archive that has, or other classes (data.classes)"
                 )
     return splits["training"], splits["validation"], splits["test"]
 
@@ -111,7 +111,9 @@ def read_images(root: Path | str, train: bool) -> tuple[Tensor, Tensor]:
         meta = CIFAR10.meta | {"md5": None}
 
     dataset = AnyArchive(root, train=train)
-    return torch.from_numpy(dataset.data).permute(0, 3, 1, 2), torch.tensor(dataset.targets)
+    return torch.from_numpy(dataset.data).permute(0, 3, 1, 2), torch.tensor(
+        dataset.targets, dtype=torch.int64
+    )
 
 
 def _choose(images: Tensor, labels: Tensor, indices: Tensor, classes: Sequence[str]) -> Split:

@@ -16,6 +16,7 @@ from handgrad.datasets import (
     read_images,
     split_classes,
 )
+from handgrad.errors import DataError
 from handgrad.stages.plumbing import replacing, run_stage, scratch_folder, write_json
 
 
@@ -34,7 +35,10 @@ def main() -> None:
     with scratch_folder(options.output_train.with_name("extracted")) as folder:
         extract_archive(options.archive, folder)
         training, test = read_images(folder, train=True), read_images(folder, train=False)
-    splits = split_classes(training, test, options.classes, options.validation_fraction, options.seed)
+    try:
+        splits = split_classes(training, test, options.classes, options.validation_fraction, options.seed)
+    except DataError as error:
+        raise DataError(f"{options.archive}: {error}") from error
     names = ("train", "validation", "test")
     paths = (options.output_train, options.output_validation, options.output_test)
 
