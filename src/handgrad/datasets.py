@@ -111,9 +111,9 @@ def read_images(root: Path | str, train: bool) -> tuple[Tensor, Tensor]:
         meta = CIFAR10.meta | {"md5": None}
 
     dataset = AnyArchive(root, train=train)
-    return torch.from_numpy(dataset.data).permute(0, 3, 1, 2), torch.tensor(
-        dataset.targets, dtype=torch.int64
-    )
+    # The type is named for the sake of an archive without images, whose labels would come out as floats.
+    labels = torch.tensor(dataset.targets, dtype=torch.int64)
+    return torch.from_numpy(dataset.data).permute(0, 3, 1, 2), labels
 
 
 def _choose(images: Tensor, labels: Tensor, indices: Tensor, classes: Sequence[str]) -> Split:

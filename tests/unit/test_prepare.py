@@ -90,3 +90,14 @@ def test_a_bad_archive_ends_in_one_line_and_leaves_nothing(tmp_path, body):
     assert result.stderr.startswith(f"error: {tmp_path / 'bad.tar.gz'}: not a whole gzipped tar archive")
     assert result.stderr.count("\n") == 1
     assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_an_archive_of_one_class_is_named(tmp_path):
+    archives.write_archive(tmp_path / "one.tar.gz", make_batches(classes=["bird"]))
+    result = prepare(tmp_path / "out", tmp_path / "one.tar.gz")
+    assert result.returncode == 1
+    assert result.stderr == (
+        f"error: {tmp_path / 'one.tar.gz'}: the training images have none of class airplane; "
+        "use an archive that has, or other classes (data.classes)\n"
+    )
+    assert list((tmp_path / "out").iterdir()) == []
