@@ -16,12 +16,20 @@ from handgrad.errors import DataError
 
 logger = logging.getLogger(__name__)
 
+# What a mirror may cause. requests lets through what urllib3 raises for a stream and for names like a..b, and
+# what urllib raises for a redirect to http://[::1.
+FAILURES = (requests.RequestException, HTTPError, ValueError)
+
 
 @dataclass(frozen=True)
 class Patience:
-    """How long to wait for mirrors: seconds, tries, and the bytes and seconds of a probe."""
+    """How long to wait for mirrors: seconds, tries, and the bytes and seconds of a probe.
+
+    A download that brings fewer than `least_bytes` in `timeout` seconds counts as stalled.
+    """
 
     timeout: float = 20.0
+    least_bytes: int = 20_000
     tries: int = 5
     pause: float = 1.0
     probe_bytes: int = 400_000
@@ -54,7 +62,13 @@ def download(
     part = target.with_name(f"{target.name}.part")
     part.parent.mkdir(parents=True, exist_ok=True)
     for url in ranked:
-        if _fetch(url, part, most_bytes, patience):
+        resumed = part.exists()
+        whole = _fetch(url, md5, part, most_bytes, patience)
+        if whole and resumed and file_hash(part, "md5") != md5:
+            # What lay there may have been another mirror's: this one answers for its own bytes only.
+            part.unlink()
+            whole = _fetch(url, md5, part, most_bytes, patience)
+        if whole:
             found = file_hash(part, "md5")
             if found != md5:
                 part.unlink()
@@ -89,31 +103,32 @@ def _speed(url: str, patience: Patience) -> float | None:
     try:
         with requests.get(url, headers=headers, stream=True, timeout=patience.timeout) as response:
             response.raise_for_status()
-            for chunk in response.iter_content(16_384):
+            # What has arrived, however little: a mirror that drips would never fill a chunk.
+            while chunk := response.raw.read1(1 << 14):
                 count += len(chunk)
                 if count >= patience.probe_bytes or time.monotonic() - start > patience.probe_seconds:
                     break
-    except requests.RequestException as error:
+    except FAILURES as error:
         logger.debug("%s: %s", url, error)
     return count / (time.monotonic() - start) if count else None
 
 
-def _fetch(url: str, part: Path, most_bytes: int, patience: Patience) -> bool:
+def _fetch(url: str, md5: str, part: Path, most_bytes: int, patience: Patience) -> bool:
     """Bring `part` to its full length from `url`; False if that fails for good."""
     for attempt in range(patience.tries):
         if attempt:
             time.sleep(patience.pause * 2 ** (attempt - 1))
         try:
-            if _continue(url, part, most_bytes, patience):
+            if _continue(url, md5, part, most_bytes, patience):
                 return True
             logger.warning("%s: the connection broke off; trying again", url)
-        except (requests.RequestException, HTTPError) as error:
+        except FAILURES as error:
             logger.warning("%s: %s; trying again", url, error)
     logger.warning("%s: given up after %d tries", url, patience.tries)
     return False
 
 
-def _continue(url: str, part: Path, most_bytes: int, patience: Patience) -> bool:
+def _continue(url: str, md5: str, part: Path, most_bytes: int, patience: Patience) -> bool:
     """Append to `part` what it lacks, in one request; whether it is whole now.
 
     Raises:
@@ -122,18 +137,19 @@ def _continue(url: str, part: Path, most_bytes: int, patience: Patience) -> bool
     done = part.stat().st_size if part.exists() else 0
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={done}-"} if done else {})
     with requests.get(url, headers=headers, stream=True, timeout=patience.timeout) as response:
-        if response.status_code == requests.codes.requested_range_not_satisfiable:
+        if done and response.status_code == requests.codes.requested_range_not_satisfiable:
             return True  # all of it is there already; the checksum will tell
         response.raise_for_status()
         if response.status_code != requests.codes.partial_content:
             done = 0  # the server gives the whole file, asked for a part or not
-        announced = response.headers.get("Content-Length", "")
-        total = done + int(announced) if announced.isdecimal() else None
+        announced = response.raw.length_remaining  # None where the server does not say
+        total = None if announced is None else done + announced
         with (
             part.open("ab" if done else "wb") as file,
             tqdm(total=total, initial=done, unit="B", unit_scale=True, desc="CIFAR-10", mininterval=1) as bar,
         ):
             # What has arrived, however little: a chunk that waits to be full is lost with the connection.
+            marked, mark = done, time.monotonic()
             while chunk := response.raw.read1(1 << 16):
                 if done + len(chunk) > most_bytes:
                     part.unlink()
@@ -143,7 +159,14 @@ def _continue(url: str, part: Path, most_bytes: int, patience: Patience) -> bool
                 file.write(chunk)
                 done += len(chunk)
                 bar.update(len(chunk))
-    return total is None or done >= total
+                if time.monotonic() - mark > patience.timeout:
+                    if done - marked < patience.least_bytes:
+                        raise requests.Timeout(f"{done - marked} bytes in {patience.timeout:g} seconds")
+                    marked, mark = done, time.monotonic()
+    if total is None:
+        # The end of the file, or of the connection: if the latter, the next request brings the rest.
+        return file_hash(part, "md5") == md5
+    return done >= total
 
 
 def file_hash(path: Path, algorithm: str) -> str:

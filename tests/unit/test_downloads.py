@@ -5,6 +5,7 @@ import threading
 import time
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import ClassVar
 
 import pytest
 
@@ -13,7 +14,7 @@ from handgrad.errors import DataError
 
 BODY = bytes(range(256)) * 4000  # 1,024,000 bytes
 MD5 = hashlib.md5(BODY).hexdigest()
-PATIENCE = Patience(timeout=0.5, tries=3, pause=0.01, probe_bytes=20_000, probe_seconds=1)
+PATIENCE = Patience(timeout=0.5, least_bytes=1000, tries=3, pause=0.01, probe_bytes=20_000, probe_seconds=1)
 MOST = 2_000_000
 
 
@@ -57,7 +58,8 @@ class Handler(BaseHTTPRequestHandler):
 def serving(handler):
     handler.ranges = []
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        # It looks for `shutdown` twenty times a second.
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}/cifar-10-python.tar.gz"
         server.shutdown()
 
@@ -103,7 +105,9 @@ def test_a_mirror_that_answers_with_an_error_is_passed_over(good, tmp_path, stat
 
 
 @pytest.mark.parametrize(
-    "url", ["http://no-such-host.invalid/a.tar.gz", closed_port()], ids=["dns", "refused"]
+    "url",
+    ["http://no-such-host.invalid/a.tar.gz", closed_port(), "http://a..b/x", f"http://{'a' * 64}.org/"],
+    ids=["dns", "refused", "no name", "a name too long"],
 )
 def test_a_mirror_that_is_not_there_is_passed_over(good, tmp_path, url):
     assert download([url, good], MD5, tmp_path / "archive", MOST, PATIENCE) == good
@@ -237,14 +241,171 @@ def test_more_bytes_than_expected_are_not_taken(good, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_redirect_to_another_host_is_followed(good, tmp_path):
+def redirect_to(url):
     class Redirect(Handler):
         def do_GET(self):
             self.send_response(302)
-            self.send_header("Location", good)
+            self.send_header("Location", url)
             self.send_header("Content-Length", "0")
             self.end_headers()
 
-    with serving(Redirect) as url:
+    return Redirect
+
+
+def test_a_redirect_to_another_host_is_followed(tmp_path):
+    class Other(Handler):
+        hosts: ClassVar = set()
+
+        def answer(self, partial, part):
+            self.hosts.add(self.headers["Host"].partition(":")[0])
+            super().answer(partial, part)
+
+    with serving(Other) as other, serving(redirect_to(other.replace("127.0.0.1", "localhost"))) as url:
+        assert download([url], MD5, tmp_path / "archive", MOST, PATIENCE) == url
+    assert Other.hosts == {"localhost"}
+    assert (tmp_path / "archive").read_bytes() == BODY
+
+
+@pytest.mark.parametrize("location", ["http://a..b/x", "http://[::1", "ftp://localhost/x", "http://"])
+def test_a_mirror_that_redirects_to_nowhere_is_passed_over(good, tmp_path, location):
+    with serving(redirect_to(location)) as bad:
+        assert download([bad, good], MD5, tmp_path / "archive", MOST, PATIENCE) == good
+        with pytest.raises(Unreachable):
+            download([bad], MD5, tmp_path / "other", MOST, PATIENCE)
+
+
+class Dripping(Handler):
+    """Sends a byte at a time, and stops after 30 seconds for the test's sake."""
+
+    def answer(self, partial, part):
+        self.begin(partial, len(part))
+        self.drip(part)
+
+    def drip(self, part):
+        for place in range(600):
+            self.wfile.write(part[place : place + 1])
+            time.sleep(0.05)
+
+
+def test_a_dripping_mirror_does_not_hold_up_the_probe_of_the_others(good):
+    start = time.monotonic()
+    with serving(Dripping) as dripping:
+        assert rank_mirrors([dripping, good], PATIENCE) == [good, dripping]
+    assert time.monotonic() - start < 15
+
+
+def test_a_mirror_that_stalls_in_the_probe_comes_last(good, tmp_path):
+    class Stalling(Handler):
+        def answer(self, partial, part):
+            self.begin(partial, len(part))
+            self.wfile.write(part[:1000])
+            self.wfile.flush()
+            time.sleep(5)
+
+    with serving(Stalling) as stalling:
+        assert rank_mirrors([stalling, good], PATIENCE) == [good, stalling]
+        assert download([stalling, good], MD5, tmp_path / "archive", MOST, PATIENCE) == good
+
+
+@pytest.mark.parametrize("drips", [False, True], ids=["stalled for good", "dripping"])
+def test_a_mirror_that_stalls_or_drips_after_the_probe_is_given_up(good, tmp_path, drips):
+    class Stuck(Dripping):
+        def answer(self, partial, part):
+            self.begin(partial, len(part))
+            if self.probing:
+                self.wfile.write(part)
+            elif drips:
+                self.drip(part)
+            else:
+                time.sleep(5)
+
+    with serving(Stuck) as stuck:
+        with pytest.raises(DataError, match="every download broke off"):
+            download([stuck], MD5, tmp_path / "archive", MOST, PATIENCE)
+        assert len(Stuck.ranges) == 1 + PATIENCE.tries
+    assert [path.name for path in tmp_path.iterdir()] == ["archive.part"]
+    assert (tmp_path / "archive.part").stat().st_size < 600
+    assert download([good], MD5, tmp_path / "archive", MOST, PATIENCE) == good
+    assert (tmp_path / "archive").read_bytes() == BODY
+
+
+def test_a_connection_closed_early_during_the_probe_still_counts_as_an_answer(tmp_path):
+    class Closing(Handler):
+        def answer(self, partial, part):
+            self.begin(partial, len(part))
+            self.wfile.write(part[:5000] if self.probing else part)
+
+    with serving(Closing) as url:
         assert download([url], MD5, tmp_path / "archive", MOST, PATIENCE) == url
     assert (tmp_path / "archive").read_bytes() == BODY
+
+
+@pytest.mark.parametrize(
+    "length", [None, "abc", "-5", "9" * 5000], ids=["absent", "text", "below 0", "endless"]
+)
+def test_without_a_content_length_the_checksum_tells_the_end(tmp_path, length):
+    class Silent(Handler):
+        def answer(self, partial, part):
+            self.begin(partial, length)
+            self.wfile.write(part)
+
+    with serving(Silent) as url:
+        assert download([url], MD5, tmp_path / "archive", MOST, PATIENCE) == url
+        assert Silent.ranges[1:] == [None]
+    assert (tmp_path / "archive").read_bytes() == BODY
+
+
+def test_without_a_content_length_a_connection_closed_early_is_continued(tmp_path):
+    class Closing(Handler):
+        def answer(self, partial, part):
+            self.begin(partial, None)
+            self.wfile.write(part if self.probing else part[:400_000])
+
+    with serving(Closing) as url:
+        assert download([url], MD5, tmp_path / "archive", MOST, PATIENCE) == url
+        assert Closing.ranges[1:] == [None, "bytes=400000-", "bytes=800000-"]
+    assert (tmp_path / "archive").read_bytes() == BODY
+
+
+def test_without_a_content_length_wrong_bytes_are_told_from_missing_ones(tmp_path):
+    class Wrong(Handler):
+        body = b"x" * len(BODY)
+
+        def answer(self, partial, part):
+            self.begin(partial, None)
+            self.wfile.write(part)
+
+    with serving(Wrong) as wrong, pytest.raises(DataError, match="remove this mirror"):
+        download([wrong], MD5, tmp_path / "archive", MOST, PATIENCE)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "rest", [b"<html>404 Not Found</html>", bytes(len(BODY) + 5)], ids=["shorter", "longer"]
+)
+def test_what_another_mirror_left_is_not_held_against_this_one(good, tmp_path, rest):
+    (tmp_path / "archive.part").write_bytes(rest)
+    assert download([good], MD5, tmp_path / "archive", MOST, PATIENCE) == good
+    assert (tmp_path / "archive").read_bytes() == BODY
+    assert [path.name for path in tmp_path.iterdir()] == ["archive"]
+
+
+def test_wrong_bytes_after_another_mirrors_rest_are_asked_for_once_more_from_the_start(tmp_path):
+    class Wrong(Handler):
+        body = b"x" * len(BODY)
+
+    (tmp_path / "archive.part").write_bytes(BODY[:1000])
+    with serving(Wrong) as wrong, pytest.raises(DataError, match="remove this mirror"):
+        download([wrong], MD5, tmp_path / "archive", MOST, PATIENCE)
+    assert Wrong.ranges[1:] == ["bytes=1000-", None]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_mirror_that_has_no_range_of_the_whole_file_is_given_up(tmp_path):
+    class Unsatisfiable(Handler):
+        def answer(self, partial, part):
+            super().answer(partial, part) if self.probing else self.send_error(416)
+
+    with serving(Unsatisfiable) as url, pytest.raises(DataError, match="every download broke off"):
+        download([url], MD5, tmp_path / "archive", MOST, PATIENCE)
+    assert list(tmp_path.iterdir()) == []
