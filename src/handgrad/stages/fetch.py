@@ -1,17 +1,20 @@
 """Get the archive of CIFAR-10: the user's own, one fetched before, a mirror's, or the drawn stand-in."""
 
 import argparse
+import fcntl
 import logging
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import platformdirs
 
-from handgrad.archives import write_archive
+from handgrad.archives import read_archive, write_archive
 from handgrad.downloads import Unreachable, download, file_hash
 from handgrad.errors import DataError
-from handgrad.stages.plumbing import replacing, run_stage, write_json
+from handgrad.stages.plumbing import replacing, run_stage, write_json, write_text
 from handgrad.synthetic import draw_batches
 
 OFFICIAL_MD5 = "c58f30108f718f92721af3b95e74349a"
@@ -34,6 +37,8 @@ def main() -> None:
 
     with replacing(options.output_archive) as temporary:
         source, location = get_archive(options, temporary)
+        # Here, where the archive has the name that the user knows; of the real one it takes 3 seconds.
+        read_archive(temporary, location)
         md5, sha256 = file_hash(temporary, "md5"), file_hash(temporary, "sha256")
         size = temporary.stat().st_size
     logging.info("source %s: %s, %d bytes, SHA-256 %s", source, location, size, sha256)
@@ -89,11 +94,39 @@ def fetch(mirrors: list[str], md5: str, target: Path) -> str:
     """
     cache = Path(os.environ.get("HANDGRAD_CACHE") or platformdirs.user_cache_dir("handgrad")) / md5
     archive, origin = cache / "cifar-10-python.tar.gz", cache / "origin.txt"
-    if not (archive.exists() and origin.exists() and file_hash(archive, "md5") == md5):
-        url = download(mirrors, md5, archive, MOST_BYTES)
-        origin.write_text(url, encoding="utf-8")
+    try:
+        # Looked for without the lock first: a cache that others keep may be read-only.
+        if not _is_whole(archive, md5):
+            with _locked(cache):
+                if not _is_whole(archive, md5):  # else another run has brought it meanwhile
+                    origin.unlink(missing_ok=True)
+                    write_text(origin, download(mirrors, md5, archive, MOST_BYTES))
+        # A run killed between the two files leaves the archive alone, which the checksum vouches for.
+        location = origin.read_text(encoding="utf-8") if origin.exists() else ""
+    except OSError as error:
+        raise DataError(
+            f"{cache}: {error}; the download cache needs room for 170 MB and leave to write there, "
+            "or set HANDGRAD_CACHE to another folder"
+        ) from error
     shutil.copyfile(archive, target)
-    return origin.read_text(encoding="utf-8")
+    return location or str(archive)
+
+
+def _is_whole(archive: Path, md5: str) -> bool:
+    return archive.exists() and file_hash(archive, "md5") == md5
+
+
+@contextmanager
+def _locked(cache: Path) -> Iterator[None]:
+    """Hold the cache alone: two downloads into one file would mix. A killed process lets go of it."""
+    cache.mkdir(parents=True, exist_ok=True)
+    with (cache / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            logging.info("another run downloads the archive to %s; waiting for it", cache)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def draw(classes: list[str], seed: int, target: Path) -> None:

@@ -1,0 +1,44 @@
+"""A hostile archive through Snakemake: one clear line, nothing run, nothing under a final name."""
+
+import os
+
+from archives import make_batches
+from projects import read_config, result_files, snakemake, write_config
+
+from handgrad import archives
+
+
+class Hostile:
+    """Pickles to a call that makes a folder."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.path),)
+
+
+def test_a_hostile_archive_of_the_users_own_stops_the_run(project, tmp_path):
+    canary = tmp_path / "canary"
+    batches = make_batches()
+    batches["data_batch_4"]["data"] = Hostile(canary)
+    archives.write_archive(project / "own.tar.gz", batches)
+    config = read_config(project)
+    config["data"] |= {"source": "archive", "archive": "own.tar.gz"}
+    write_config(project, config)
+    earlier = result_files(project)
+
+    result = snakemake(project, "--cores", "2")
+    assert result.returncode == 1
+    assert (
+        "error: own.tar.gz: cifar-10-batches-py/data_batch_4: not a pickle of numpy arrays "
+        "(it asks for posix.mkdir, which is not allowed in data); get the archive again"
+    ) in result.stdout, result.stdout
+    assert "Traceback" not in result.stdout
+    assert not canary.exists()
+    # All else is as it was; of the two files that were to be made anew nothing is left.
+    fetched = {"data/cifar-10-python.tar.gz", "data/source.json"}
+    assert result_files(project) == {
+        name: content for name, content in earlier.items() if name not in fetched
+    }
+    assert [path.name for path in (project / "results").rglob("*.partial")] == []
