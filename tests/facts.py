@@ -220,6 +220,7 @@ def selection(
                 "training_loss": None if failed else training_loss,
                 "predicted_classes": 1 if failed or accuracy < one_class else classes,
                 "tied_accuracy_with_selected": rank > 1 and accuracy == healthy[0][3],
+                "mcnemar_p_value": None if rank == 1 or failed else p_value if rank == 2 else 0.001,
             }
         )
     first = rows[0]
@@ -480,6 +481,15 @@ def _equal_gradients():
     return given
 
 
+def _odd_sweep():
+    """Errors of numerical gradients that grow too slowly with epsilon, and stay below its square."""
+    given = gradient_check()
+    sweep = given["epsilon_sweep"]
+    sweep["points"] = [point for point in sweep["points"] if point["central"] <= point["epsilon"] ** 2]
+    sweep["central"]["slope"] = 1.4
+    return given
+
+
 def _grid(size):
     """`size` combinations of different validation accuracies, none of them collapsed."""
     return [((1 + n) / 1000, 0.0, 0.9, 0.86 - 0.001 * n, 0.4, 0.9, 0.3) for n in range(size)]
@@ -563,11 +573,13 @@ SCENARIOS = {
     "decay widens the gap": {"selection": selection(_decay([0.05, 0.06, 0.07]))},
     "decay narrows and widens the gap": {"selection": selection(_decay([0.05, 0.07, 0.06]))},
     "all gradients equal to the bit": {"gradient_check": _equal_gradients()},
+    "odd sweep": {"gradient_check": _odd_sweep()},
     "leak": {"summary": summary(duplicates_between=7)},
     "thirty combinations": {"selection": selection(_grid(30))},
     "hundred and twenty combinations": {"selection": selection(_grid(120))},
     "no error": {"evaluation": evaluation(recalls=(1.0, 1.0)) | {"most_confident_errors": []}},
     "not in a repository": {"provenance": provenance() | {"git": None}},
+    "uncommitted changes": {"provenance": provenance(clean=False)},
 }
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
-from handgrad.statements import statements
+from handgrad.statements import SIGNIFICANCE, statements
 
 Record = dict[str, Any]
 HYPERPARAMETERS = ("lr", "weight_decay", "momentum")
@@ -258,9 +258,8 @@ def _leaderboard(selection: Record) -> Record:
         "complete": len(rows) <= COMPLETE,
         "collapsed": [row for row in rows if row["predicted_classes"] == 1 and not row["diverged"]],
         "diverged": [row for row in rows if row["diverged"]],
-        "near_selected": sum(
-            not row["diverged"] and row["validation_accuracy_interval"][1] >= rows[0]["validation_accuracy"]
-            for row in rows[1:]
+        "not_told_apart": sum(
+            row["mcnemar_p_value"] is not None and row["mcnemar_p_value"] >= SIGNIFICANCE for row in rows
         ),
         "equal_to_selected": sum(row["tied_accuracy_with_selected"] for row in rows),
     }

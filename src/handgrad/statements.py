@@ -186,6 +186,12 @@ def choice_within_noise(facts: Facts) -> bool:
 
 
 @predicate
+def some_not_told_apart(facts: Facts) -> bool:
+    """McNemar's test does not tell the selected combination from some other."""
+    return facts["leaderboard"]["not_told_apart"] > 0
+
+
+@predicate
 def selected_at_edge(facts: Facts) -> bool:
     """The selected learning rate is the largest or the smallest of several tried."""
     tried = {row["lr"] for row in facts["leaderboard"]["rows"]}

@@ -58,6 +58,7 @@ CLAIMS = {
             "the gap became narrower with more weight decay, as it should",
             "luck of the initial weights is not excluded",
             "fixed beforehand; 57 iterations, converged",
+            "does not tell 1 other combination from the selected one",
         ],
         [
             "is taken on trust",
@@ -142,6 +143,7 @@ CLAIMS = {
     "clear choice, good fit": (
         [
             "the difference is more than noise",
+            "tells every other combination from the selected one",
             "**No overfitting is evident.**",
             "**No underfitting is evident.**",
             "It is well calibrated",
@@ -160,7 +162,7 @@ CLAIMS = {
     "constant losses": (
         [
             "**it never changed, so nothing was learnt**",
-            "none diverged; of the others, 9 had a constant training loss and none ended",
+            "none diverged, 9 had a constant training loss and none ended",
             "**look here**",
         ],
         ["still falling"],
@@ -212,6 +214,17 @@ CLAIMS = {
     "all gradients equal to the bit": (
         ["On all 144 networks, losses and batches on which both were computed, they agree **to the last"],
         ["In the others the largest relative difference"],
+    ),
+    "odd sweep": (
+        ["the slopes are 1.00 (forward) and 1.40 (central), where theory says 1 and 2."],
+        ["the gradient is right", "this correct gradient breaks it"],
+    ),
+    "uncommitted changes": (
+        [
+            "**with uncommitted changes**",
+            "The commit lacks the uncommitted changes: compare the fingerprints.",
+        ],
+        ["with no uncommitted changes"],
     ),
     "not in a repository": (["was not made in a Git repository"], ["git checkout"]),
 }

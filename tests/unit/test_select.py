@@ -72,6 +72,7 @@ def test_the_runner_up_is_compared_image_by_image(tmp_path, monkeypatch):
     runner_up = result["runner_up"]
     assert (runner_up["lr"], runner_up["weight_decay"], runner_up["momentum"]) == SECOND
     assert runner_up["validation_accuracy"] == 0.4
+    assert [row["mcnemar_p_value"] for row in result["ranking"]] == [None, pytest.approx(14 / 64)]
     # Exact McNemar: 2 * (1 + 6) / 2**6.
     assert runner_up["mcnemar"] == {
         "only_selected_correct": 5,
@@ -93,6 +94,8 @@ def test_the_ranking_and_the_leaderboard_hold_the_same_figures(tmp_path, monkeyp
     assert [row["diverged"] for row in ranking] == [False, False, True]
     assert [row["tied_accuracy_with_selected"] for row in ranking] == [False, True, False]
     assert [row["validation_loss"] for row in ranking] == [0.4, 0.6, None]
+    # Two images against two; a diverged combination is not compared.
+    assert [row["mcnemar_p_value"] for row in ranking] == [None, 1.0, None]
     # Wilson, 8 of 10.
     assert ranking[0]["validation_accuracy_interval"] == pytest.approx([0.4902, 0.9433], abs=5e-5)
     assert result["selected"]["decided_by"] == "validation_loss"

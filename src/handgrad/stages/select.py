@@ -98,8 +98,12 @@ def read_run(folder: Path, trainer: str, trainers: list[str]) -> Run:
 
 
 def row(position: int, candidate: Candidate, selected: Candidate) -> dict[str, Any]:
-    """The row of the leaderboard of the candidate at a position of the ranking."""
+    """The row of the leaderboard of the candidate at a position of the ranking.
+
+    `mcnemar_p_value` is that of the comparison with the selected candidate on the same images.
+    """
     images = len(candidate.runs[0].correct)
+    comparable = candidate is not selected and not candidate.diverged
     return {
         "rank": position,
         **candidate.combination._asdict(),
@@ -112,6 +116,9 @@ def row(position: int, candidate: Candidate, selected: Candidate) -> dict[str, A
         "training_loss": candidate.training_loss,
         "predicted_classes": candidate.predicted_classes,
         "tied_accuracy_with_selected": candidate is not selected and candidate.correct == selected.correct,
+        "mcnemar_p_value": paired_test(selected.correct_seeds, candidate.correct_seeds)[2]
+        if comparable
+        else None,
     }
 
 
