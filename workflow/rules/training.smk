@@ -30,9 +30,7 @@ rule train:
         check_every=config["gradients"]["check_every"],
         checkpoint_every=config["training"]["checkpoint_every"],
         code=fingerprint("train"),
-    message:
-        "{wildcards.trainer}: lr {wildcards.lr}, weight decay {wildcards.weight_decay}, "
-        "momentum {wildcards.momentum}, seed {wildcards.seed}"
+    # No message: Snakemake words it for every job even of a dry run, which shows with thousands of them.
     shell:
         "python -m handgrad.stages.train "
         "--train-data {input.train_data:q} --validation-data {input.validation_data:q} "
