@@ -84,7 +84,7 @@ def floor_epoch(_: int = 0) -> float:
     return statistics.median(times[1:])
 
 
-def efficiency(folder: Path, archive: Path | None) -> pandas.Series:
+def efficiency(folder: Path) -> pandas.Series:
     """The default run's wall time, and the part of it that its matrix products take."""
     make_project(
         folder, yaml.safe_load((ROOT / "config.yaml").read_text()) | {"data": {"source": "synthetic"}}
@@ -194,7 +194,6 @@ def main() -> None:
     )
     parser.add_argument("--combinations", type=int, nargs="+", default=[10, 100, 1000])
     parser.add_argument("--turns", type=int, default=5)
-    parser.add_argument("--archive", type=Path, help="images of the default run, in place of the stand-in")
     parser.add_argument(
         "--output", type=Path, required=True, help="folder for start_up, efficiency and growth.csv"
     )
@@ -213,10 +212,7 @@ def main() -> None:
             for combinations in options.combinations
         ]
         report(pandas.DataFrame(rows).set_index("combinations").T, options.output / "growth.csv")
-        report(
-            efficiency(folder / "default", options.archive).to_frame("default run"),
-            options.output / "efficiency.csv",
-        )
+        report(efficiency(folder / "default").to_frame("default run"), options.output / "efficiency.csv")
 
 
 def report(table: pandas.DataFrame, path: Path) -> None:
