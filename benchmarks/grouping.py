@@ -32,7 +32,7 @@ def make_project(folder: Path, trainings: int) -> None:
     config = {
         "data": {"source": "synthetic"},
         "model": {"hidden": [4]},
-        "training": {"epochs": 2, "trainers": ["train"]},
+        "training": {"epochs": 2, "trainers": ["train_manual_backprop"]},
         "grid": {
             "lr": [round(0.01 * k, 2) for k in range(1, 11)],
             "weight_decay": [0.0],
@@ -55,7 +55,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--trainings", type=int, default=300, help="a multiple of ten")
-    parser.add_argument("--group-sizes", type=int, nargs="+", default=[1, 10, 50])
+    parser.add_argument("--group-sizes", type=int, nargs="+", default=[1, 50])
     parser.add_argument("--output", type=Path, required=True, help="folder for grouping.csv")
     options = parser.parse_args()
 
@@ -67,10 +67,11 @@ def main() -> None:
         with started(Path(temporary) / "slurm") as cluster:
             os.environ |= cluster.variables
             snakemake(project, "--cores", str(CORES), "results/data/summary.json")
-            ways: list[tuple[str, list[str]]] = [("without Slurm", [])]
+            ways: list[tuple[str, list[str]]] = []
             for size in options.group_sizes:
                 group = ["--groups", "train=train", "--group-components", f"train={size}"]
                 ways.append((f"{size} a job", SLURM + (group if size > 1 else [])))
+            ways.append(("without Slurm", []))
             for name, arguments in ways:
                 earlier = len(cluster.jobs())
                 seconds = snakemake(

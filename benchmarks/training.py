@@ -340,7 +340,8 @@ def markdown(table: pandas.DataFrame, turns: int, batches: int) -> str:
     """The machine and its software, then a row a contender and a column a type and number of threads."""
     columns = list(dict.fromkeys(zip(table["dtype"], table["threads"], strict=True)))
     cells = table.set_index(["contender", "dtype", "threads"])
-    packages = [name for name in ("torch", "numpy", "scikit-learn", "jax") if importlib.util.find_spec(name)]
+    modules = {"torch": "torch", "numpy": "numpy", "scikit-learn": "sklearn", "jax": "jax"}
+    packages = [name for name, module in modules.items() if importlib.util.find_spec(module)]
     lines = [
         f"{processor()}, {os.cpu_count()} cores; Python {platform.python_version()}, "
         + ", ".join(f"{name} {version(name)}" for name in packages),
