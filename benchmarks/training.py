@@ -381,9 +381,9 @@ def plot(table: pandas.DataFrame, path: Path) -> None:
         ax.bar_label(ax.containers[-1], [f"{ratio:.2f}" for ratio in group.ratio], padding=12)
         ax.axvline(1, color="black", linewidth=0.8)
         ax.set(
-            title=f"{dtype}, {threads} thread(s)", xlabel="time / floor", xlim=(0, 1.2 * table.ratio.max())
+            title=f"{dtype}, {threads} thread(s)", xlabel="time / floor", xlim=(0, 1.35 * table.ratio.max())
         )
-        ax.invert_yaxis()
+    axes[0][0].invert_yaxis()
     figure.tight_layout()
     figure.savefig(path)
 
