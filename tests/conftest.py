@@ -5,8 +5,8 @@ import threading
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from archives import write_archive
-from projects import SMALL, copy_project, run
+from helpers.projects import SMALL, copy_project, run
+from helpers.small_archives import write_archive
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from handgrad.agreement import Agreement, agreement
+from handgrad.evaluation.agreement import Agreement, agreement
 from handgrad.networks import MyNet
 from handgrad.training import (
     TRAINERS,

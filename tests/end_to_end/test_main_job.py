@@ -3,7 +3,7 @@
 import json
 
 import pandas
-from projects import read_config, run, snakemake
+from helpers.projects import read_config, run, snakemake
 from safetensors.numpy import load_file
 
 TRAINERS = ["train", "train_manual_update", "train_manual_backprop"]

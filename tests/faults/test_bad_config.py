@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from helpers.projects import ROOT, SOURCES, environment, snakemake
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from projects import ROOT, SOURCES, environment, snakemake
 from snakemake.common.configfile import load_configfile
 from snakemake.exceptions import WorkflowError
 
@@ -257,7 +257,7 @@ def refusals(tmp_path_factory):
             (folder / name).symlink_to(ROOT / name)
         (folder / "config.yaml").write_text(text)
     before = [files(folder) for folder in folders]
-    script = Path(__file__).with_name("forked_snakemake.py")
+    script = Path(__file__).parents[1] / "helpers/forked_snakemake.py"
     result = subprocess.run(
         [sys.executable, script, json.dumps(list(map(str, folders))), "--cores", "1"],
         env=environment(ROOT),

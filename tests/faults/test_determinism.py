@@ -3,7 +3,7 @@
 import locale
 
 import pytest
-from projects import copy_project, differences, result_files, run
+from helpers.projects import copy_project, differences, result_files, run
 
 GERMAN = "de_DE.UTF-8"
 

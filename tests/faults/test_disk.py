@@ -6,7 +6,7 @@ import shutil
 import subprocess
 
 import pytest
-from projects import copy_project, differences, result_files, run, snakemake
+from helpers.projects import copy_project, differences, result_files, run, snakemake
 
 RUN = "runs/lr~0.01/weight_decay~0.0/momentum~0.0/seed~256/train"
 # All that a job writes; by shutil, by tarfile, by safetensors and csv, by Matplotlib, by Pandoc, by Typst.

@@ -2,10 +2,10 @@
 
 import os
 
-from archives import make_batches
-from projects import read_config, result_files, snakemake, write_config
+from helpers.projects import read_config, result_files, snakemake, write_config
+from helpers.small_archives import make_batches
 
-from handgrad import archives
+from handgrad.data import archives
 
 
 class Hostile:

@@ -11,10 +11,10 @@ import subprocess
 from base64 import urlsafe_b64encode
 from collections import Counter
 
-import processes
 import pytest
-from processes import jobs, wait_for
-from projects import copy_project, differences, planned, result_files, run, snakemake
+from helpers import processes
+from helpers.processes import jobs, wait_for
+from helpers.projects import copy_project, differences, planned, result_files, run, snakemake
 
 KILLS = int(os.environ.get("HANDGRAD_KILLS", "25"))
 # To the group of processes, as Ctrl-C in a terminal and a batch system's end of a job do; to Snakemake alone;

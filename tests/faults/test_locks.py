@@ -5,8 +5,8 @@ import os
 import signal
 
 import pytest
-from processes import jobs, start, wait_for
-from projects import planned, run, snakemake
+from helpers.processes import jobs, start, wait_for
+from helpers.projects import planned, run, snakemake
 
 AGAIN = ("--cores", "1", "--forcerun", "figures")
 

@@ -4,7 +4,7 @@ import json
 from html.parser import HTMLParser
 
 import pytest
-from projects import read_config, run, write_config
+from helpers.projects import read_config, run, write_config
 
 TITLE = (
     "<script>document.title='run'</script> & <b>bold</b> *x* _y_ `z` $e^x$ [l](http://e.org) {{ 7*7 }} #q \\n"

@@ -1,7 +1,7 @@
 from collections.abc import Iterator
 
 import pytest
-from cluster import Cluster, missing_programs, started
+from helpers.cluster import Cluster, missing_programs, started
 
 
 @pytest.fixture(scope="session")

@@ -4,9 +4,9 @@ import itertools
 import re
 import shutil
 
-import processes
-from processes import jobs, wait_for
-from projects import copy_project, read_config, result_files, snakemake, write_config
+from helpers import processes
+from helpers.processes import jobs, wait_for
+from helpers.projects import copy_project, read_config, result_files, snakemake, write_config
 
 # The profile's own first look at the jobs comes after 20 s; these are shorter.
 PROFILE = ["--workflow-profile", "profiles/slurm", "--slurm-init-seconds-before-status-checks", "3"]

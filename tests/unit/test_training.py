@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, TensorDataset
 
-from handgrad.datasets import Batches
+from handgrad.data.datasets import Batches
 from handgrad.errors import GradientError
 from handgrad.networks import MyMLP, MyNet
 from handgrad.training import History, loss_name, train, train_manual_backprop, train_manual_update

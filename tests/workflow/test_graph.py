@@ -3,7 +3,7 @@
 import csv
 import io
 
-from projects import run, snakemake
+from helpers.projects import run, snakemake
 
 
 def inputs_of(project):

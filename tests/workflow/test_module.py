@@ -1,7 +1,7 @@
 """handgrad as a part of someone else's workflow, in another folder, with that one's config and a prefix."""
 
 import yaml
-from projects import copy_project, result_files, snakemake
+from helpers.projects import copy_project, result_files, snakemake
 
 THESIS = """
 configfile: "thesis.yaml"

@@ -2,7 +2,7 @@
 
 import re
 
-from projects import run
+from helpers.projects import run
 
 
 def test_the_rich_logger_shows_a_bar_for_each_rule(project):

@@ -1,6 +1,6 @@
 """What a change reruns: the stages that it touches, and nothing else."""
 
-from projects import planned, read_config, run, write_config
+from helpers.projects import planned, read_config, run, write_config
 
 AFTER_TRAINING = {
     "compare": 1,

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save_file
 
-from handgrad.baselines import ITERATIONS, REGULARISATION, logistic_regression, majority_class
-from handgrad.evaluation import accuracy
-from handgrad.images import read_split
+from handgrad.data.images import read_split
+from handgrad.evaluation.baselines import ITERATIONS, REGULARISATION, logistic_regression, majority_class
+from handgrad.evaluation.metrics import accuracy
 from handgrad.stages.plumbing import replacing, run_stage, write_json
 
 

@@ -10,8 +10,8 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
-from handgrad.agreement import Agreement, agreement
 from handgrad.errors import HandgradError
+from handgrad.evaluation.agreement import Agreement, agreement
 from handgrad.stages.plumbing import read_json, run_stage, write_json
 
 RUN_FILES = ("model.safetensors", "history.csv", "metrics.json", "validation_predictions.csv")

@@ -14,12 +14,12 @@ from safetensors.numpy import load_file
 from safetensors.torch import load_file as load_tensors
 from scipy.special import softmax
 
-from handgrad import evaluation
-from handgrad.baselines import LinearClassifier
+from handgrad.data.images import Split, read_split
 from handgrad.errors import DataError, HandgradError
-from handgrad.images import Split, read_split
+from handgrad.evaluation import metrics
+from handgrad.evaluation.baselines import LinearClassifier
+from handgrad.evaluation.significance import paired_test, wilson_interval
 from handgrad.networks import MyMLP
-from handgrad.significance import paired_test, wilson_interval
 from handgrad.stages.plumbing import read_json, run_stage, write_json, write_text
 
 BATCH = 1000
@@ -48,8 +48,8 @@ def main() -> None:
     read_weights(network, options.model, getattr(torch, options.dtype))
 
     training, validation = read_split(options.train_data), read_split(options.validation_data)
-    training_accuracy = evaluation.accuracy(training.labels, logits(network, training).argmax(axis=1))
-    validation_accuracy = evaluation.accuracy(validation.labels, logits(network, validation).argmax(axis=1))
+    training_accuracy = metrics.accuracy(training.labels, logits(network, training).argmax(axis=1))
+    validation_accuracy = metrics.accuracy(validation.labels, logits(network, validation).argmax(axis=1))
     recorded = read_json(options.selection)["selected"]["validation_accuracy"]
     # On another device or in other batches the last bits of the logits differ, and with them the class of
     # an image on the border; another model or other images differ by far more than one in a thousand.
@@ -62,12 +62,12 @@ def main() -> None:
     test = read_split(options.test_data)
     scores = logits(network, test)
     table = predictions(scores, test, options.classes)
-    errors = evaluation.most_confident_errors(softmax(scores, axis=1), test.labels, CONFIDENT_ERRORS)
+    errors = metrics.most_confident_errors(softmax(scores, axis=1), test.labels, CONFIDENT_ERRORS)
 
     write_text(options.output_predictions, table.to_csv(index=False, lineterminator="\n"))
     write_json(
         options.output,
-        evaluation.evaluate(scores, test.labels, options.classes)
+        metrics.evaluate(scores, test.labels, options.classes)
         | against_baselines(
             scores,
             test,
@@ -83,7 +83,7 @@ def main() -> None:
             "validation_accuracy_interval": wilson_interval(validation_accuracy, len(validation)),
         },
     )
-    logging.info("test accuracy %.4f", evaluation.accuracy(test.labels, scores.argmax(axis=1)))
+    logging.info("test accuracy %.4f", metrics.accuracy(test.labels, scores.argmax(axis=1)))
 
 
 def read_weights(network: MyMLP, path: Path, dtype: torch.dtype) -> None:
@@ -145,7 +145,7 @@ def against_baselines(
 ) -> dict[str, Any]:
     """The accuracies of the baselines on the test images, and the model compared with the best of them."""
     linear_scores = linear.logits(test.normalised(np.float32))
-    linear_accuracy = evaluation.accuracy(test.labels, linear_scores.argmax(axis=1))
+    linear_accuracy = metrics.accuracy(test.labels, linear_scores.argmax(axis=1))
     majority = baselines["majority"]["class"]
     majority_accuracy = float(np.mean(test.labels == classes.index(majority)))
     only_model, only_baseline, p_value = paired_test(
@@ -163,7 +163,7 @@ def against_baselines(
             "logistic_regression": {
                 "accuracy": linear_accuracy,
                 "accuracy_interval": wilson_interval(linear_accuracy, len(test)),
-                "loss": evaluation.cross_entropy(linear_scores, test.labels),
+                "loss": metrics.cross_entropy(linear_scores, test.labels),
                 "validation_accuracy": baselines["logistic_regression"]["validation_accuracy"],
             },
         },

@@ -7,8 +7,8 @@ import math
 from pathlib import Path
 from typing import Any
 
-from handgrad.facts import assemble
-from handgrad.provenance import collect
+from handgrad.reporting.facts import assemble
+from handgrad.reporting.provenance import collect
 from handgrad.stages.plumbing import read_json, run_stage, write_json
 
 

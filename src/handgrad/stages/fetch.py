@@ -11,16 +11,16 @@ from pathlib import Path
 
 import platformdirs
 
-from handgrad.archives import read_archive, write_archive
-from handgrad.downloads import Unreachable, download, file_hash
+from handgrad.data.archives import read_archive, write_archive
+from handgrad.data.downloads import Unreachable, download, file_hash
+from handgrad.data.synthetic import draw_batches
 from handgrad.errors import DataError
 from handgrad.stages.plumbing import replacing, run_stage, write_json, write_text
-from handgrad.synthetic import draw_batches
 
 OFFICIAL_MD5 = "c58f30108f718f92721af3b95e74349a"
 # The official archive has 170,498,071 bytes; no mirror needs to send more.
 MOST_BYTES = 200_000_000
-STAND_IN = "drawn by handgrad.synthetic"
+STAND_IN = "drawn by handgrad.data.synthetic"
 
 
 def main() -> None:

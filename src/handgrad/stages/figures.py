@@ -6,14 +6,14 @@ from typing import Any
 
 import pandas as pd
 
-from handgrad.figures.combinations import leaderboard, trainer_agreement
-from handgrad.figures.curves import Curve, training_curves
-from handgrad.figures.gradients import epsilon_sweep
-from handgrad.figures.images import misclassified_images, sample_images
-from handgrad.figures.scores import calibration, confusion_matrix
-from handgrad.figures.style import save
-from handgrad.images import read_split
-from handgrad.selection import Combination
+from handgrad.data.images import read_split
+from handgrad.evaluation.selection import Combination
+from handgrad.reporting.figures.combinations import leaderboard, trainer_agreement
+from handgrad.reporting.figures.curves import Curve, training_curves
+from handgrad.reporting.figures.gradients import epsilon_sweep
+from handgrad.reporting.figures.images import misclassified_images, sample_images
+from handgrad.reporting.figures.scores import calibration, confusion_matrix
+from handgrad.reporting.figures.style import save
 from handgrad.stages.plumbing import read_json, replacing, run_stage
 
 MISCLASSIFIED = 12

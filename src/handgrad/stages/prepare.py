@@ -7,8 +7,8 @@ from pathlib import Path
 
 from safetensors.torch import save
 
-from handgrad.archives import extract_archive
-from handgrad.datasets import (
+from handgrad.data.archives import extract_archive
+from handgrad.data.datasets import (
     CIFAR10_CLASSES,
     channel_statistics,
     describe,

@@ -9,8 +9,8 @@ import pypandoc
 import typst
 
 from handgrad.errors import HandgradError
+from handgrad.reporting.typesetting import typeset
 from handgrad.stages.plumbing import replacing, run_stage, write_text
-from handgrad.typesetting import typeset
 
 # No markup but Markdown's.
 MARKDOWN = "markdown+alerts-raw_html-raw_tex-raw_attribute"

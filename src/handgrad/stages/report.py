@@ -5,7 +5,7 @@ from pathlib import Path
 
 from jinja2 import FileSystemLoader
 
-from handgrad.composing import compose
+from handgrad.reporting.composing import compose
 from handgrad.stages.plumbing import read_json, run_stage, write_text
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import pandas as pd
 
 from handgrad.errors import HandgradError
-from handgrad.selection import Candidate, Combination, Run, decided_by, rank
-from handgrad.significance import paired_test, wilson_interval
+from handgrad.evaluation.selection import Candidate, Combination, Run, decided_by, rank
+from handgrad.evaluation.significance import paired_test, wilson_interval
 from handgrad.stages.plumbing import read_json, replacing, run_stage, write_json, write_text
 
 

@@ -16,9 +16,9 @@ import torch
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from handgrad.datasets import Batches, normalise
+from handgrad.data.datasets import Batches, normalise
+from handgrad.data.images import read_split
 from handgrad.errors import HandgradError
-from handgrad.images import read_split
 from handgrad.networks import MyMLP
 from handgrad.pipeline.fingerprints import fingerprint
 from handgrad.stages.checkpoints import load_checkpoint, save_checkpoint, settings_hash

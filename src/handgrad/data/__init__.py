@@ -1,0 +1,1 @@
+"""The images: archives, downloads, prepared splits, and drawn stand-ins."""

@@ -1,0 +1,1 @@
+"""Metrics, baselines, model selection, and the statistics behind them."""

@@ -1,0 +1,1 @@
+"""From results to the report: facts, statements, wording, figures, typesetting."""

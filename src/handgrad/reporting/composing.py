@@ -1,0 +1,96 @@
+"""The report as Markdown: templates filled with facts and nothing else, figures and tables numbered."""
+
+import re
+from pathlib import Path
+from traceback import extract_tb
+from typing import Any
+
+from jinja2 import (
+    BaseLoader,
+    Environment,
+    StrictUndefined,
+    TemplateError,
+    TemplateNotFound,
+    TemplateSyntaxError,
+    Undefined,
+)
+from markupsafe import Markup
+
+from handgrad.errors import HandgradError
+from handgrad.reporting.wording import FILTERS, escaped
+
+REFERENCE = re.compile("\x02(figure|table) (.*?)\x03")
+
+
+def compose(loader: BaseLoader, template: str, facts: dict[str, Any]) -> str:
+    """Fill a template with the facts.
+
+    Templates see the facts by their names, the filters of `wording`, and two functions for what is numbered:
+    `numbered(kind, name)` begins the caption of a figure or table, `see(kind, name)` refers to one, before or
+    after it. A text is escaped unless a filter did so; a number must go through a filter.
+
+    Raises:
+        HandgradError: if a template is wrong, names what the facts lack, prints a number without a filter, or
+            refers to a figure or table that there is not.
+    """
+    numbers: dict[tuple[str, str], int] = {}
+
+    def numbered(kind: str, name: str) -> Markup:
+        if (kind, name) in numbers:
+            raise HandgradError(
+                f"{template}: there are two {kind}s named {name}; give each a name of its own"
+            )
+        number = 1 + sum(other == kind for other, _ in numbers)
+        numbers[kind, name] = number
+        return Markup(f'<span id="{_anchor(kind, name)}">**{kind.capitalize()} {number}.**</span>')
+
+    def see(kind: str, name: str) -> Markup:
+        return Markup(f"\x02{kind} {name}\x03")
+
+    def resolved(match: re.Match[str]) -> str:
+        kind, name = match.groups()
+        if (kind, name) not in numbers:
+            raise HandgradError(f"{template}: refers to the {kind} {name}, but there is none of that name")
+        return f"[{kind.capitalize()} {numbers[kind, name]}](#{_anchor(kind, name)})"
+
+    environment = Environment(
+        loader=loader,
+        undefined=StrictUndefined,
+        autoescape=True,
+        finalize=_printed,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= FILTERS
+    environment.globals |= {"numbered": numbered, "see": see}
+    try:
+        text = environment.get_template(template).render(facts)
+    except (TemplateError, TypeError, ValueError) as error:
+        raise HandgradError(f"{_place(error)}: {error}; correct the template") from error
+    return re.sub(r"\n{3,}", "\n\n", REFERENCE.sub(resolved, text)).strip() + "\n"
+
+
+def _place(error: Exception) -> str:
+    """The template and line where an error arose."""
+    if isinstance(error, TemplateSyntaxError):
+        return f"{error.name}, line {error.lineno}"
+    if isinstance(error, TemplateNotFound):
+        return "report"
+    frames = [frame for frame in extract_tb(error.__traceback__) if frame.filename.endswith(".j2")]
+    return f"{Path(frames[-1].filename).name}, line {frames[-1].lineno}" if frames else "report"
+
+
+def _anchor(kind: str, name: str) -> str:
+    return f"{kind}-{name.replace('_', '-')}"
+
+
+def _printed(value: Any) -> Markup:
+    """What a template prints for a value; Markup, which filters and macros return, is printed as it is."""
+    if isinstance(value, Markup):
+        return value
+    if isinstance(value, str):
+        return escaped(value)
+    if isinstance(value, Undefined):
+        return Markup(str(value))
+    raise TypeError(f"{value!r} is printed without a filter, such as percent, signif or count")

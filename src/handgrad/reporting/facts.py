@@ -1,0 +1,419 @@
+"""Every number of the report, assembled from the files of a run: templates calculate nothing.
+
+Fractions lie in 0 to 1; what is not finite is None.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+from handgrad.reporting.statements import SIGNIFICANCE, statements
+
+Record = dict[str, Any]
+HYPERPARAMETERS = ("lr", "weight_decay", "momentum")
+# What one core of a present-day machine gives for float64 matrix products, in operations a second.
+REFERENCE_RATE = 5e10
+# Half the distance from 1 to the next float64.
+ROUNDING_UNIT = 2.0**-53
+TOP = 10
+COMPLETE = 100
+
+
+def assemble(
+    config: Record,
+    source: Record,
+    summary: Record,
+    gradient_check: Record,
+    comparison: Record,
+    selection: Record,
+    baselines: Record,
+    evaluation: Record,
+    histories: Sequence[Record],
+    provenance: Record,
+) -> Record:
+    """The facts of a run.
+
+    Args:
+        histories: one a combination and seed, in the config's order, of the trainer whose models are
+            selected: `run` (the folder), lr, weight_decay, momentum, seed and the columns of history.csv.
+        provenance: versions, machine, commit and fingerprints, see `provenance.py`.
+        others: the contents of config.yaml, completed, and of the files of these names.
+    """
+    model = _model(config, summary)
+    leaderboard = _leaderboard(selection)
+    facts = {
+        "report": config["report"],
+        "config": config,
+        "data": _data(source, summary),
+        "model": model,
+        "cost": _cost(config, summary, model, len(histories)),
+        "gradients": _gradients(gradient_check),
+        "comparison": _comparison(comparison),
+        "selection": {key: value for key, value in selection.items() if key != "ranking"},
+        "leaderboard": leaderboard,
+        "effects": _effects(leaderboard["rows"]),
+        "health": _health([_run(history) for history in histories]),
+        "training": _training(histories, selection["selected"]["run"], summary),
+        "evaluation": _evaluation(evaluation),
+        "baselines": _baselines(evaluation, baselines),
+        "provenance": provenance,
+    }
+    return facts | {"statements": statements(facts)}
+
+
+def difference_interval(
+    first: float, first_interval: Sequence[float], second: float, second_interval: Sequence[float]
+) -> tuple[float, float]:
+    """The 95% interval of first - second, two accuracies on different images, from their Wilson intervals.
+
+    Newcombe's hybrid score method (1998), number 10 of those that he compares.
+    """
+    difference = first - second
+    low = math.hypot(first - first_interval[0], second_interval[1] - second)
+    high = math.hypot(first_interval[1] - first, second - second_interval[0])
+    return difference - low, difference + high
+
+
+def _data(source: Record, summary: Record) -> Record:
+    splits = summary["splits"]
+    classes = [
+        {
+            "name": name,
+            **{split: splits[split]["class_counts"][name] for split in splits},
+            "share": splits["train"]["class_counts"][name] / splits["train"]["images"],
+        }
+        for name in summary["classes"]
+    ]
+    between = [
+        dict(zip(("first", "second"), pair.split("/"), strict=True)) | {"images": images}
+        for pair, images in summary["duplicates_between"].items()
+    ]
+    return {
+        "source": source,
+        "classes": summary["classes"],
+        "images": sum(split["images"] for split in splits.values()),
+        "splits": splits,
+        "class_counts": classes,
+        "largest_class": max(classes, key=lambda entry: entry["train"]),
+        "smallest_class": min(classes, key=lambda entry: entry["train"]),
+        "blank_images": sum(split["blank"] for split in splits.values()),
+        "duplicates_within": sum(split["duplicates"] for split in splits.values()),
+        "duplicates_between": between,
+        "duplicates_across": sum(pair["images"] for pair in between),
+        "normalisation": summary["normalisation"],
+        "official_training_images": summary["official_training_images"],
+        "official_test_images": summary["official_test_images"],
+    }
+
+
+def _model(config: Record, summary: Record) -> Record:
+    sizes = [3072, *config["model"]["hidden"], len(summary["classes"])]
+    layers = [
+        {
+            "number": number,
+            "inputs": inputs,
+            "outputs": outputs,
+            "activation": config["model"]["activation"] if number < len(sizes) - 1 else None,
+            "weights": inputs * outputs,
+            "parameters": inputs * outputs + outputs,
+        }
+        for number, (inputs, outputs) in enumerate(pairwise(sizes), start=1)
+    ]
+    return {
+        "inputs": sizes[0],
+        "outputs": sizes[-1],
+        "layers": layers,
+        "parameters": sum(layer["parameters"] for layer in layers),
+    }
+
+
+def _cost(config: Record, summary: Record, model: Record, runs: int) -> Record:
+    """Floating-point operations of the matrix products, which dominate: a product and a sum are two."""
+    weights = [layer["weights"] for layer in model["layers"]]
+    forward = 2 * sum(weights)
+    # dL/dW of every layer, and dL/da of every layer but the first: nobody needs the gradient of the images.
+    backward = 2 * sum(weights) + 2 * sum(weights[1:])
+    splits = summary["splits"]
+    epoch = splits["train"]["images"] * (forward + backward) + splits["validation"]["images"] * forward
+    training = epoch * config["training"]["epochs"]
+    trainings = runs * len(config["training"]["trainers"])
+    return {
+        "forward_per_image": forward,
+        "backward_per_image": backward,
+        "backward_over_forward": backward / forward,
+        "epoch": epoch,
+        "updates_per_epoch": math.ceil(splits["train"]["images"] / config["training"]["batch_size"]),
+        "training": training,
+        "trainings": trainings,
+        "all": training * trainings,
+        "reference_rate": REFERENCE_RATE,
+        "epoch_seconds": epoch / REFERENCE_RATE,
+        "training_seconds": training / REFERENCE_RATE,
+        "all_seconds": training * trainings / REFERENCE_RATE,
+    }
+
+
+def _gradients(check: Record) -> Record:
+    autograd, central = check["autograd"], check["central_differences"]
+    every = autograd["checks"]
+    return {
+        "autograd": {"tolerance": autograd["tolerance"], **_against_autograd(every)},
+        "implementations": {
+            name: _against_autograd([one for one in every if one["implementation"] == name])
+            for name in _different(every, "implementation")
+        },
+        "central_differences": {
+            "epsilon": central["epsilon"],
+            "tolerance": central["tolerance"],
+            "checks": len(central["checks"]),
+            "parameters_checked": sum(one["parameters_checked"] for one in central["checks"]),
+            "kinks": sum(one["kinks"] for one in central["checks"]),
+            "largest_relative_error": _largest_error(central["checks"]),
+        },
+        "by_activation": [
+            {
+                "activation": activation,
+                "implementations": {
+                    name: _against_autograd(
+                        [
+                            one
+                            for one in every
+                            if (one["activation"], one["implementation"]) == (activation, name)
+                        ]
+                    )
+                    for name in _different(every, "implementation")
+                },
+                "central_error": _largest_error(
+                    [one for one in central["checks"] if one["activation"] == activation]
+                ),
+            }
+            for activation in _different(every, "activation")
+        ],
+        "networks": [list(network) for network in dict.fromkeys(tuple(one["network"]) for one in every)],
+        "losses": _different(every, "loss"),
+        "batch_sizes": _different(every, "batch_size"),
+        "float32_checks": sum(one["dtype"] == "float32" for one in every),
+        "epsilon_sweep": _epsilon_sweep(check["epsilon_sweep"]),
+    }
+
+
+def _against_autograd(checks: Sequence[Record]) -> Record:
+    return {
+        "checks": len(checks),
+        "bit_identical": sum(one["bit_identical"] for one in checks),
+        "largest_relative_error": _largest_error(checks),
+    }
+
+
+def _largest_error(checks: Sequence[Record]) -> float | None:
+    return max((one["largest_relative_error"] for one in checks), default=None)
+
+
+def _different(records: Sequence[Record], key: str) -> list[Any]:
+    """The different values of a key, in the order in which they appear."""
+    return list(dict.fromkeys(record[key] for record in records))
+
+
+def _epsilon_sweep(sweep: Record) -> Record:
+    """The sweep with what theory predicts: the order of each error, and where rounding takes over from it."""
+    points = sweep["points"]
+    return {
+        **sweep,
+        "forward": sweep["forward"]
+        | {"expected_slope": 1, "expected_best_epsilon": ROUNDING_UNIT ** (1 / 2)},
+        "central": sweep["central"]
+        | {"expected_slope": 2, "expected_best_epsilon": ROUNDING_UNIT ** (1 / 3)},
+        "largest_epsilon": max(point["epsilon"] for point in points),
+        "smallest_epsilon": min(point["epsilon"] for point in points),
+        "central_above_squared_epsilon": sum(point["central"] > point["epsilon"] ** 2 for point in points),
+        "rounding_unit": ROUNDING_UNIT,
+    }
+
+
+def _comparison(comparison: Record) -> Record:
+    runs = comparison["runs"]
+    return {
+        **{key: value for key, value in comparison.items() if key != "runs"},
+        "runs": len(runs),
+        "bit_identical_runs": sum(run["bit_identical"] for run in runs),
+    }
+
+
+def _leaderboard(selection: Record) -> Record:
+    rows = []
+    for row in selection["ranking"]:
+        accuracies = row["training_accuracy"], row["validation_accuracy"]
+        rows.append(
+            row
+            | {
+                "selected": row["rank"] == 1,
+                "gap": None if None in accuracies else accuracies[0] - accuracies[1],
+            }
+        )
+    return {
+        "rows": rows,
+        "top": min(TOP, len(rows)),
+        "largest_lr": max(row["lr"] for row in rows),
+        "complete": len(rows) <= COMPLETE,
+        "collapsed": [row for row in rows if row["predicted_classes"] == 1 and not row["diverged"]],
+        "diverged": [row for row in rows if row["diverged"]],
+        "not_told_apart": sum(
+            row["mcnemar_p_value"] is not None and row["mcnemar_p_value"] >= SIGNIFICANCE for row in rows
+        ),
+        "equal_to_selected": sum(row["tied_accuracy_with_selected"] for row in rows),
+    }
+
+
+def _effects(rows: Sequence[Record]) -> Record:
+    """What steps to the next value of each hyperparameter did, others equal; the largest first."""
+    effects: Record = {}
+    for name in HYPERPARAMETERS:
+        lines: dict[tuple[float, ...], list[Record]] = {}
+        for row in rows:
+            if not row["diverged"]:
+                lines.setdefault(tuple(row[other] for other in HYPERPARAMETERS if other != name), []).append(
+                    row
+                )
+        steps = [
+            _effect(name, before, after)
+            for line in lines.values()
+            for before, after in pairwise(sorted(line, key=lambda row: row[name]))
+        ]
+        effects[name] = sorted(steps, key=lambda step: -abs(step["difference"]))
+    return effects
+
+
+def _effect(name: str, before: Record, after: Record) -> Record:
+    low, high = difference_interval(
+        after["validation_accuracy"],
+        after["validation_accuracy_interval"],
+        before["validation_accuracy"],
+        before["validation_accuracy_interval"],
+    )
+    return {
+        "parameter": name,
+        "from": before[name],
+        "to": after[name],
+        "others": {other: before[other] for other in HYPERPARAMETERS if other != name},
+        "accuracy_from": before["validation_accuracy"],
+        "accuracy_to": after["validation_accuracy"],
+        "difference": after["validation_accuracy"] - before["validation_accuracy"],
+        "difference_interval": [low, high],
+        "beyond_noise": low > 0 or high < 0,
+        "collapsed": 1 in (before["predicted_classes"], after["predicted_classes"]),
+        "training_loss_from": before["training_loss"],
+        "training_loss_to": after["training_loss"],
+        "gap_from": before["gap"],
+        "gap_to": after["gap"],
+    }
+
+
+def _run(history: Record) -> Record:
+    """What the history of a training tells of its health."""
+    losses = history["training_loss"]
+    validation = [loss for loss in history["validation_loss"] if loss is not None]
+    lowest = min(validation, default=None)
+    return {
+        **{key: history[key] for key in ("run", *HYPERPARAMETERS, "seed")},
+        "epochs": len(losses),
+        "diverged_epoch": next((epoch for epoch, loss in enumerate(losses, 1) if loss is None), None),
+        "first_training_loss": losses[0],
+        "last_training_loss": losses[-1],
+        "first_validation_loss": history["validation_loss"][0],
+        "last_validation_loss": history["validation_loss"][-1],
+        "lowest_validation_loss": lowest,
+        "lowest_validation_loss_epoch": None
+        if lowest is None
+        else 1 + history["validation_loss"].index(lowest),
+        "different_training_losses": len(set(losses)),
+    }
+
+
+def _health(runs: Sequence[Record]) -> Record:
+    """How many trainings show what a healthy one does not."""
+    finished = [run for run in runs if run["diverged_epoch"] is None]
+    return {
+        "runs": len(runs),
+        "diverged": len(runs) - len(finished),
+        "constant_losses": sum(
+            run["epochs"] > 1 and run["different_training_losses"] == 1 for run in finished
+        ),
+        "risen_losses": sum(run["last_training_loss"] > run["first_training_loss"] for run in finished),
+    }
+
+
+def _training(histories: Sequence[Record], selected: str, summary: Record) -> Record:
+    """The health of the selected training, with what a network that knows nothing would have as loss."""
+    history = next(history for history in histories if history["run"] == selected)
+    losses = history["training_loss"]
+    window = max(1, len(losses) // 10)
+    earlier = losses[-1 - window] if len(losses) > window else None
+    run = _run(history)
+    return run | {
+        "uniform_loss": math.log(len(summary["classes"])),
+        "window": window,
+        "recent_decrease": 1 - losses[-1] / earlier if earlier else None,
+        "rise_of_validation_loss": run["last_validation_loss"] / run["lowest_validation_loss"] - 1
+        if run["lowest_validation_loss"]
+        else None,
+    }
+
+
+def _evaluation(evaluation: Record) -> Record:
+    classes = evaluation["classes"]
+    per_class = sorted(evaluation["per_class"], key=lambda entry: entry["recall"])
+    matrix = evaluation["confusion_matrix"]
+    confusions = [
+        {"true": classes[row], "predicted": classes[column], "images": matrix[row][column]}
+        for row in range(len(classes))
+        for column in range(len(classes))
+        if row != column
+    ]
+    bins = [entry for entry in evaluation["calibration"]["bins"] if entry["images"]]
+    confidence = sum(entry["images"] * entry["confidence"] for entry in bins) / evaluation["images"]
+    errors = sum(entry["images"] for entry in confusions)
+    return {
+        **{key: value for key, value in evaluation.items() if key not in ("baselines", "mcnemar_baseline")},
+        "errors": errors,
+        "images_per_error": evaluation["images"] / errors if errors else None,
+        "worst_class": per_class[0],
+        "best_class": per_class[-1],
+        "most_common_confusion": max(confusions, key=lambda entry: entry["images"]),
+        "mean_confidence": confidence,
+        "overconfidence": confidence - evaluation["accuracy"],
+        "recall_difference_interval": difference_interval(
+            *(per_class[-1]["recall"], per_class[-1]["recall_interval"]),
+            *(per_class[0]["recall"], per_class[0]["recall_interval"]),
+        ),
+        "least_confident_bin": bins[0],
+        "most_confident_bin": bins[-1] | {"share": bins[-1]["images"] / evaluation["images"]},
+        "gap": evaluation["training_accuracy"] - evaluation["validation_accuracy"],
+        "gap_interval": _difference(evaluation, "training_", "validation_"),
+        "validation_to_test": evaluation["accuracy"] - evaluation["validation_accuracy"],
+        "validation_to_test_interval": _difference(evaluation, "", "validation_"),
+    }
+
+
+def _difference(evaluation: Mapping[str, Any], first: str, second: str) -> tuple[float, float]:
+    return difference_interval(
+        evaluation[f"{first}accuracy"],
+        evaluation[f"{first}accuracy_interval"],
+        evaluation[f"{second}accuracy"],
+        evaluation[f"{second}accuracy_interval"],
+    )
+
+
+def _baselines(evaluation: Record, baselines: Record) -> Record:
+    test = evaluation["baselines"]
+    linear = test["logistic_regression"]
+    return {
+        "random": {"accuracy": test["random"]["accuracy"]},
+        "majority": {
+            **{key: test["majority"][key] for key in ("class", "accuracy", "accuracy_interval")},
+            "validation_accuracy": baselines["majority"]["validation_accuracy"],
+        },
+        "logistic_regression": linear | baselines["logistic_regression"],
+        "mcnemar": evaluation["mcnemar_baseline"],
+        "gain": evaluation["accuracy"] - linear["accuracy"],
+    }

@@ -1,0 +1,148 @@
+"""Figures with one row or point a combination: the leaderboard and the agreement of the trainers."""
+
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
+from numpy.typing import NDArray
+
+from handgrad.reporting.figures.style import (
+    BLUE,
+    GREY,
+    INK,
+    VERMILION,
+    new_figure,
+    percent,
+    percentages,
+    styled,
+    whole_numbers,
+)
+
+LEADERBOARD_ROWS = 20
+# More points than this are small, and one bitmap, or the file would grow with every run.
+MANY_RUNS = 100
+# The columns beside the leaderboard: head, key of the row, points from the axis to the right edge.
+COLUMNS = [
+    ("Rank", "rank", 158),
+    ("Learning\nrate", "lr", 112),
+    ("Weight\ndecay", "weight_decay", 64),
+    ("Momentum", "momentum", 10),
+]
+# The distance from 1 to the next number of 64 bits.
+FLOAT64_STEP = 2.0**-52
+
+
+@styled
+def leaderboard(selection: dict[str, Any], baselines: dict[str, float], data: str) -> Figure:
+    """Validation accuracy of the best combinations and the last one, with 95% Wilson intervals.
+
+    Args:
+        selection: the content of selection.json.
+        baselines: up to three validation accuracies to compare with, by name.
+        data: the name of the data.
+    """
+    ranking, seeds = selection["ranking"], selection["seeds"]
+    shown = ranking if len(ranking) <= LEADERBOARD_ROWS else [*ranking[: LEADERBOARD_ROWS - 1], ranking[-1]]
+    positions = np.arange(len(shown))
+    if len(shown) < len(ranking):
+        # An empty row stands for those left out.
+        positions[-1] += 1
+    images = f"{selection['validation_images']:,} validation images"
+    figure = new_figure(
+        2.1 + 0.2 * len(shown),
+        "Validation accuracy by combination of hyperparameters",
+        f"{data}, {images}, " + (f"mean of {len(seeds)} seeds" if len(seeds) > 1 else f"seed {seeds[0]}"),
+    )
+    axes = figure.subplots()
+    groups = [
+        ("selected", BLUE, "D", [row["rank"] == 1 for row in shown]),
+        ("not selected", INK, "o", [row["rank"] > 1 and not row["diverged"] for row in shown]),
+        ("diverged, not eligible", VERMILION, "X", [row["diverged"] for row in shown]),
+    ]
+    accuracies = np.array([row["validation_accuracy"] for row in shown])
+    intervals = np.array([row["validation_accuracy_interval"] for row in shown])
+    for label, colour, marker, members in groups:
+        if any(members):
+            axes.hlines(positions[members], *intervals[members].T, color=colour)
+            axes.plot(accuracies[members], positions[members], marker, color=colour, label=label)
+    for (name, accuracy), line in zip(baselines.items(), [":", "--", "-."], strict=False):
+        axes.axvline(accuracy, color=GREY, linestyle=line, label=f"{name} ({percent(accuracy)})")
+    if len(shown) < len(ranking):
+        left_out = f"{len(ranking) - len(shown):,} more combinations"
+        axes.text(
+            0.5, positions[-1] - 1, left_out, transform=axes.get_yaxis_transform(), ha="center", va="center"
+        )
+    _columns(axes, positions, shown)
+    axes.set_yticks(positions, [])
+    axes.set_ylim(positions[-1] + 0.7, -0.7)
+    axes.set_xlabel("Accuracy (bars: 95% Wilson intervals)")
+    axes.margins(x=0.04)
+    percentages(axes.xaxis)
+    axes.grid(axis="y", visible=False)
+    figure.legend(loc="outside lower left", ncols=2)
+    return figure
+
+
+def _columns(axes: Axes, positions: NDArray[np.int_], rows: list[dict[str, Any]]) -> None:
+    """Write rank and hyperparameters of the rows in columns at the left of the axis, with heads."""
+    look: dict[str, Any] = {"textcoords": "offset points", "horizontalalignment": "right", "fontsize": 8}
+    beside = axes.get_yaxis_transform()
+    for head, key, distance in COLUMNS:
+        axes.annotate(head, (0, 1), xytext=(-distance, 2), xycoords="axes fraction", va="bottom", **look)
+        for position, row in zip(positions, rows, strict=True):
+            text = f"{row[key]:,}" if key == "rank" else f"{row[key]:g}"
+            axes.annotate(text, (0, position), xytext=(-distance, 0), xycoords=beside, va="center", **look)
+
+
+@styled
+def trainer_agreement(comparison: dict[str, Any], data: str) -> Figure:
+    """The largest differences between the trainers in every run, in the order of the config.
+
+    `comparison` is the content of comparison.json. The scale is logarithmic with 0 at its foot.
+    """
+    runs, tolerance = comparison["runs"], comparison["tolerance"]
+    figure = new_figure(
+        3.4, "Largest differences between the trainers", f"{data}; {', '.join(comparison['trainers'])}"
+    )
+    axes = figure.subplots()
+    numbers = np.arange(1, len(runs) + 1)
+    many = len(runs) > MANY_RUNS
+    for key, marker, size, colour in [("loss", "o", 7, BLUE), ("parameter", "x", 4, VERMILION)]:
+        axes.plot(
+            numbers,
+            [run[f"{key}_difference"] for run in runs],
+            marker,
+            color=colour,
+            markersize=size / 2 if many else size,
+            markerfacecolor="none",
+            label="losses" if key == "loss" else "parameters",
+            clip_on=False,
+            rasterized=many,
+            zorder=3,
+        )
+    axes.axhline(tolerance, color=INK, linestyle="--", label=f"tolerance ({tolerance:g})")
+    axes.axhline(FLOAT64_STEP, color=GREY, linestyle=":", label="float64 rounding at 1")
+    largest = max(
+        tolerance, comparison["largest_loss_difference"], comparison["largest_parameter_difference"]
+    )
+    if comparison["bit_identical"]:
+        axes.text(
+            0.5,
+            0.35,
+            "All differences are 0: bit-identical",
+            transform=axes.transAxes,
+            ha="center",
+            color=GREY,
+        )
+    powers = np.arange(-18, max(-13, np.ceil(np.log10(largest)) + 1 if largest else -13) + 1)
+    axes.set_yscale("symlog", linthresh=1e-18)
+    axes.set_ylim(0, 10.0 ** powers[-1])
+    axes.set_yticks([0, *10.0 ** powers[1 :: len(powers) // 6 + 1]])
+    axes.set_xlabel("Run, in the order of the config")
+    axes.set_ylabel("Absolute difference")
+    axes.yaxis.set_minor_locator(NullLocator())
+    whole_numbers(axes)
+    figure.legend(loc="outside lower left", ncols=2)
+    return figure

@@ -1,0 +1,132 @@
+"""The figure of loss and accuracy during training."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
+
+from handgrad.evaluation.selection import Combination
+from handgrad.reporting.figures.style import (
+    ABBREVIATIONS,
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    PALE,
+    PURPLE,
+    VERMILION,
+    new_figure,
+    percentages,
+    short,
+    styled,
+    whole_numbers,
+)
+
+# Colours and lines of the best runs: the lines tell them apart in a print without colours.
+BEST = [(BLUE, "-"), (VERMILION, "--"), (GREEN, "-."), (ORANGE, ":"), (PURPLE, (0, (6, 1)))]
+# An axis is logarithmic where the largest loss is more than so many times the smallest.
+WIDE_RANGE = 30
+# More pale curves than this become one bitmap, or the file would grow with every run.
+MANY_CURVES = 40
+
+
+class Curve(NamedTuple):
+    """The history of one run: columns epoch, training_loss, validation_loss and the two accuracies."""
+
+    combination: Combination
+    history: pd.DataFrame
+    diverged: bool
+
+    @property
+    def finite(self) -> pd.DataFrame:
+        """The epochs before the first loss that is not a finite number."""
+        finite = np.isfinite(self.history[["training_loss", "validation_loss"]].to_numpy()).all(axis=1)
+        return self.history[np.logical_and.accumulate(finite)]
+
+
+@styled
+def training_curves(curves: Sequence[Curve], classes: int, seed: int, data: str) -> Figure:
+    """Loss and accuracy by epoch: above, the selected run in training and validation; below, all runs.
+
+    `curves` are of the same seed and ranked, the selected run first. A diverged run is drawn as far as it
+    is finite, with a cross at its last finite loss.
+    """
+    figure = new_figure(6.8, "Loss and accuracy during training", f"{data}, seed {seed}")
+    panels = figure.subplots(2, 2, sharex=True)
+    panels[0, 0].set_title("Selected run")
+    panels[1, 0].set_title(f"All runs ({len(curves):,}), validation images", pad=8)
+    for axes in panels[:, 0]:
+        axes.set_ylabel("Cross entropy (nats)")
+    for axes in panels[:, 1]:
+        axes.set_ylabel("Accuracy")
+        percentages(axes.yaxis)
+        axes.axhline(1 / classes, color=GREY, linestyle=":", label="chance")
+    for column, quantity in enumerate(["loss", "accuracy"]):
+        above, below = panels[:, column]
+        for split, colour, line in [("training", ORANGE, "--"), ("validation", BLUE, "-")]:
+            _line(above, curves[0].history, f"{split}_{quantity}", color=colour, linestyle=line, label=split)
+        above.legend()
+        _all_runs(below, curves, f"validation_{quantity}")
+        below.set_xlabel("Epoch")
+        whole_numbers(below)
+    _logarithmic_where_wide(panels[0, 0], curves[0].history[["training_loss", "validation_loss"]])
+    handles, labels = panels[1, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower left", ncols=2, title=ABBREVIATIONS, alignment="left")
+    return figure
+
+
+def _all_runs(axes: Axes, curves: Sequence[Curve], column: str) -> None:
+    """Draw a column of every history: the best in colour, the others pale, diverged ones up to a cross."""
+    finished = [curve for curve in curves if not curve.diverged]
+    best, others = finished[: len(BEST)], finished[len(BEST) :]
+    if others:
+        label = f"{len(others):,} other runs" if len(others) > 1 else "1 other run"
+        _bundle(axes, [curve.history for curve in others], column, color=PALE, label=label)
+    for rank, (curve, (colour, line)) in enumerate(zip(best, BEST, strict=False), start=1):
+        label = f"{rank}.  {short(curve.combination)}" + (" (selected)" if rank == 1 else "")
+        width, front = (2.2, 4) if rank == 1 else (1.4, 3)
+        look = {"color": colour, "linestyle": line, "linewidth": width, "zorder": front}
+        _line(axes, curve.history, column, label=label, **look)
+    values = np.concatenate([curve.history[column] for curve in finished])
+    axes.autoscale_view()
+    if column.endswith("loss"):
+        _logarithmic_where_wide(axes, values)
+    _diverged_runs(axes, [curve.finite for curve in curves if curve.diverged], column)
+
+
+def _diverged_runs(axes: Axes, histories: Sequence[pd.DataFrame], column: str) -> None:
+    """Draw diverged runs within the limits that the others set; a run above them is cut at the edge."""
+    if not histories:
+        return
+    low, high = axes.get_ylim()
+    _bundle(axes, histories, column, color=VERMILION, linestyle=":", label=None)
+    axes.set_ylim(low, high)
+    if column.endswith("loss"):
+        # A run without one finite epoch gets its cross at the first, at the upper edge.
+        ends = [rows[["epoch", column]].to_numpy()[-1] if len(rows) else (1, high) for rows in histories]
+        epochs, losses = np.array(ends).T
+        label = f"{len(histories):,} diverged (cross: last finite loss)"
+        axes.plot(epochs, np.clip(losses, low, high), "x", color=VERMILION, label=label, clip_on=False)
+
+
+def _bundle(axes: Axes, histories: Sequence[pd.DataFrame], column: str, **look: Any) -> None:
+    """Draw a column of many histories as thin lines, the thinner where they are many."""
+    lines = [history[["epoch", column]].to_numpy() for history in histories]
+    many = len(lines) > MANY_CURVES
+    axes.add_collection(LineCollection(lines, linewidths=0.3 if many else 0.7, rasterized=many, **look))
+
+
+def _line(axes: Axes, history: pd.DataFrame, column: str, **look: Any) -> None:
+    """Draw a column of one history; a single epoch makes no line and is shown as a dot."""
+    axes.plot(history["epoch"], history[column], marker="o" if len(history) == 1 else "", **look)
+
+
+def _logarithmic_where_wide(axes: Axes, losses: ArrayLike) -> None:
+    positive = np.asarray(losses)[np.asarray(losses) > 0]
+    if positive.size and positive.max() / positive.min() > WIDE_RANGE:
+        axes.set_yscale("log", nonpositive="mask")

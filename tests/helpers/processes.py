@@ -1,0 +1,43 @@
+"""Snakemake in the background, and the jobs that it started."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+from helpers.projects import environment
+
+
+def start(folder: Path, *options: str) -> subprocess.Popen[bytes]:
+    """Snakemake in a process group of its own, as from a terminal; it prints to output.txt in `folder`."""
+    with (folder / "output.txt").open("w") as output:
+        return subprocess.Popen(
+            [sys.executable, "-m", "snakemake", *options],
+            cwd=folder,
+            env=environment(folder),
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+
+def jobs(folder: Path, stage: str = "") -> list[psutil.Process]:
+    """The processes of the stages, or of one stage, that run in `folder`, orphans included."""
+    return [
+        process
+        for process in psutil.process_iter(["pid", "cmdline", "cwd"])
+        if process.info["cwd"] == os.fspath(folder)
+        and process.info["cmdline"][1:2] == ["-m"]
+        and process.info["cmdline"][2].startswith(f"handgrad.stages.{stage}")
+    ]
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 120) -> None:
+    """Return when `condition` holds; fail if it does not come to that."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not come to that"
+        time.sleep(0.02)

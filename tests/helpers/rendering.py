@@ -1,0 +1,53 @@
+"""Reports rendered from made-up facts, with made-up figures."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from helpers.projects import ROOT
+from jinja2 import FileSystemLoader
+from PIL import Image
+
+from handgrad.reporting.composing import compose
+
+SVG = (
+    '<svg xmlns="http://www.w3.org/2000/svg" width="480" height="270" viewBox="0 0 480 270">'
+    '<rect width="480" height="270" fill="#dde"/><path d="M20 250L460 20" stroke="#225" fill="none"/></svg>'
+)
+
+
+def write_report(folder: Path, facts: dict) -> Path:
+    """report.md of the facts in `folder`, with a figure for each that it shows."""
+    folder.mkdir(parents=True, exist_ok=True)
+    text = compose(FileSystemLoader(ROOT / "report"), "report.md.j2", facts)
+    for path in re.findall(r"\]\((figures/[^)]+)\)", text):
+        figure = folder / path
+        figure.parent.mkdir(exist_ok=True)
+        if figure.suffix == ".svg":
+            figure.write_text(SVG)
+        else:
+            Image.new("RGB", (480, 270), "#dde").save(figure)
+    (folder / "report.md").write_text(text, encoding="utf-8")
+    return folder / "report.md"
+
+
+def render(report: Path, form: str, style: Path = ROOT / "report/style") -> subprocess.CompletedProcess[str]:
+    """The stage `render`, which writes report.html or report.pdf beside the report."""
+    return subprocess.run(
+        [
+            *(sys.executable, "-m", "handgrad.stages.render"),
+            *("--report", report, "--format", form),
+            *("--style", *sorted((style / form).iterdir())),
+            *("--output", report.with_suffix(f".{form}")),
+        ],
+        capture_output=True,
+        text=True,
+    )
+
+
+def rendered(report: Path, form: str) -> Path:
+    """The report in a form, which must succeed."""
+    result = render(report, form)
+    assert result.returncode == 0, result.stderr
+    return report.with_suffix(f".{form}")

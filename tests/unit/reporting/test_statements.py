@@ -1,0 +1,228 @@
+import pytest
+from helpers.made_up_facts import (
+    DEFAULT_COMBINATIONS,
+    SCENARIOS,
+    baselines,
+    comparison,
+    evaluation,
+    facts,
+    histories,
+    scenario,
+    selection,
+    summary,
+)
+
+from handgrad.reporting.statements import PREDICATES, statements
+
+# What holds in the default facts: a winner that fits its training images, not told apart from the runner-up.
+DEFAULT = {
+    "baseline_converged",
+    "decay_narrowed_gap",
+    "official_archive",
+    "balanced",
+    "slopes_as_expected",
+    "error_above_squared_epsilon",
+    "several_trainers",
+    "update_compared",
+    "backpropagation_compared",
+    "equal_bits_required",
+    "trainers_bit_identical",
+    "some_collapsed",
+    "collapse_by_weight_decay",
+    "choice_within_noise",
+    "some_not_told_apart",
+    "selected_at_edge",
+    "overfits",
+    "still_learning",
+    "better_than_random",
+    "better_than_majority",
+    "better_than_logistic_regression",
+    "overconfident",
+    "useful",
+}
+
+
+def holding(given):
+    return {name for name, holds in statements(given).items() if holds}
+
+
+def test_default():
+    assert holding(facts()) == DEFAULT
+
+
+@pytest.mark.parametrize(
+    ("name", "gained", "lost"),
+    [
+        (
+            "all diverged but one",
+            {"some_diverged", "divergence_by_learning_rate", "only_one_converged"},
+            {"some_collapsed", "collapse_by_weight_decay", "choice_within_noise", "decay_narrowed_gap"}
+            | {"some_not_told_apart"},
+        ),
+        (
+            "collapsed winner",
+            {"collapsed", "constant_output", "all_collapsed", "underfits", "tied_with_runner_up"}
+            | {"worse_than_logistic_regression", "classes_differ", "calibrated"},
+            {"overfits", "collapse_by_weight_decay", "still_learning", "overconfident", "useful"}
+            | {"decay_narrowed_gap"}
+            | {"better_than_random", "better_than_majority", "better_than_logistic_regression"},
+        ),
+        (
+            "tie",
+            {"tied_with_runner_up"},
+            {"some_collapsed", "collapse_by_weight_decay", "decay_narrowed_gap"},
+        ),
+        (
+            "baseline wins",
+            {"worse_than_logistic_regression", "underfits"},
+            {"better_than_logistic_regression", "useful", "overfits"},
+        ),
+        ("baseline equals", {"test_below_validation"}, {"better_than_logistic_regression", "useful"}),
+        ("ten classes", {"classes_differ"}, {"some_collapsed", "collapse_by_weight_decay"}),
+        (
+            "one combination",
+            {"one_combination"},
+            {"some_collapsed", "collapse_by_weight_decay", "choice_within_noise", "selected_at_edge"}
+            | {"decay_narrowed_gap", "some_not_told_apart"},
+        ),
+        ("three seeds", {"several_seeds"}, set()),
+        ("stand-in", {"stand_in_data"}, {"official_archive", "useful"}),
+        (
+            "clear choice, good fit",
+            {"calibrated"},
+            {"choice_within_noise", "overfits", "overconfident", "some_not_told_apart"},
+        ),
+        ("under-confident", {"underconfident"}, {"overconfident"}),
+        ("trainers differ", set(), {"trainers_bit_identical", "equal_bits_required"}),
+        ("one trainer", set(), {"several_trainers", "update_compared", "backpropagation_compared"}),
+        (
+            "constant losses",
+            {"constant_losses", "some_run_constant", "loss_no_better_than_uniform"},
+            {"still_learning"},
+        ),
+        (
+            "rising losses",
+            {"training_loss_rose", "some_run_rose", "loss_no_better_than_uniform"}
+            | {"validation_loss_far_below_training"},
+            {"still_learning"},
+        ),
+        ("one epoch", set(), {"still_learning"}),
+        ("leak", {"leak_between_splits"}, set()),
+        (
+            "two ranges of confidence",
+            {"several_confidences", "more_right_where_sure", "underconfident"},
+            {"overconfident"},
+        ),
+        ("sure and wrong", {"several_confidences", "underconfident"}, {"overconfident"}),
+        ("overfits in the loss only", {"overfits_by_loss", "validation_loss_turned"}, {"overfits"}),
+        ("unofficial archive", {"unofficial_archive"}, {"official_archive"}),
+        ("blank images", {"blank_images"}, set()),
+        ("imbalance", set(), {"balanced"}),
+        ("baseline not converged", set(), {"baseline_converged"}),
+        (
+            "decay widens the gap",
+            {"decay_widened_gap", "tied_with_runner_up"},
+            {"decay_narrowed_gap", "collapse_by_weight_decay", "selected_at_edge", "some_collapsed"},
+        ),
+        (
+            "decay narrows and widens the gap",
+            {"decay_mixed_gap", "tied_with_runner_up"},
+            {"decay_narrowed_gap", "collapse_by_weight_decay", "selected_at_edge", "some_collapsed"},
+        ),
+        ("all gradients equal to the bit", {"gradients_bit_identical"}, set()),
+        ("odd sweep", set(), {"slopes_as_expected", "error_above_squared_epsilon"}),
+        ("no error", {"test_above_validation", "underconfident"}, {"overconfident"}),
+    ],
+)
+def test_what_a_scenario_changes(name, gained, lost):
+    assert holding(scenario(name)) == DEFAULT - lost | gained
+
+
+def test_every_predicate_holds_in_some_scenario_and_fails_in_another():
+    outcomes = {name: set() for name in PREDICATES}
+    for name in SCENARIOS:
+        for predicate, holds in statements(scenario(name)).items():
+            outcomes[predicate].add(holds)
+    assert {name for name, seen in outcomes.items() if len(seen) == 1} == set()
+
+
+def test_a_gap_within_its_interval_is_no_overfitting():
+    # 963 validation images: an interval of about two percentage points to either side.
+    assert not statements(facts(evaluation=evaluation(training_accuracy=0.885)))["overfits"]
+    assert statements(facts(evaluation=evaluation(training_accuracy=0.905)))["overfits"]
+
+
+@pytest.mark.parametrize(("p_value", "within_noise"), [(0.049, False), (0.05, True), (1.0, True)])
+def test_the_choice_is_within_noise_from_the_level_of_the_test_on(p_value, within_noise):
+    assert statements(facts(selection=selection(p_value=p_value)))["choice_within_noise"] is within_noise
+
+
+def test_a_validation_loss_that_ends_a_tenth_above_its_minimum_has_turned():
+    rows = histories(selection())
+    for row in rows:
+        row["validation_loss"] = [*row["validation_loss"][:-1], 1.1 * min(row["validation_loss"][:-1])]
+    assert statements(facts(histories=rows))["validation_loss_turned"]
+
+
+def test_gradients_are_bit_identical_only_if_all_are():
+    given = facts()
+    given["gradients"]["autograd"] |= {"checks": 72, "bit_identical": 71}
+    assert not statements(given)["gradients_bit_identical"]
+    given["gradients"]["autograd"]["bit_identical"] = 72
+    assert statements(given)["gradients_bit_identical"]
+
+
+@pytest.mark.parametrize(("forward", "central"), [(0.5, 2.0), (1.0, 1.0), (1.0, 2.2)])
+def test_slopes_other_than_one_and_two_are_not_as_expected(forward, central):
+    given = facts()
+    given["gradients"]["epsilon_sweep"]["forward"]["slope"] = forward
+    given["gradients"]["epsilon_sweep"]["central"]["slope"] = central
+    assert not statements(given)["slopes_as_expected"]
+
+
+def test_a_class_with_much_more_than_its_share_is_imbalance():
+    counts = summary()
+    counts["splits"]["train"]["class_counts"] = {"airplane": 6037, "bird": 3000}
+    assert not statements(facts(summary=counts))["balanced"]
+
+
+def test_recalls_differ_by_the_interval_of_their_difference_though_their_own_overlap():
+    given = facts(evaluation=evaluation(recalls=(0.855, 0.82)))
+    first, second = given["evaluation"]["per_class"]
+    assert first["recall_interval"][0] < second["recall_interval"][1]
+    assert given["evaluation"]["recall_difference_interval"] == pytest.approx((0.003, 0.067), abs=5e-4)
+    assert statements(given)["classes_differ"]
+
+
+def test_a_collapse_at_the_weight_decay_of_others_is_not_blamed_on_it():
+    rows = [*DEFAULT_COMBINATIONS, (1.0, 0.0, 0.99, 0.506, 0.7, 0.5, 0.7)]
+    given = statements(facts(selection=selection(rows)))
+    assert given["some_collapsed"]
+    assert not given["collapse_by_weight_decay"]
+
+
+def test_divergence_at_a_learning_rate_that_others_survive_is_not_blamed_on_it():
+    rows = [*DEFAULT_COMBINATIONS, (0.1, 0.0, 0.99, 0.506, 0.7, 0.5, 0.7)]
+    given = statements(facts(selection=selection(rows, diverged=1)))
+    assert given["some_diverged"]
+    assert not given["divergence_by_learning_rate"]
+
+
+def test_a_learning_rate_between_others_is_not_at_the_edge():
+    rows = [*DEFAULT_COMBINATIONS, (1.0, 0.0, 0.0, 0.6, 0.7, 0.5, 0.7)]
+    assert not statements(facts(selection=selection(rows)))["selected_at_edge"]
+
+
+def test_underfitting_is_measured_against_the_linear_model_on_the_training_images():
+    fitted = evaluation(training_accuracy=0.85)
+    assert not statements(facts(evaluation=fitted, baselines=baselines(0.84)))["underfits"]
+    assert statements(facts(evaluation=fitted, baselines=baselines(0.86)))["underfits"]
+    perfect = fitted | {"training_accuracy": 1.0, "training_accuracy_interval": [0.96, 1.0]}
+    assert not statements(facts(evaluation=perfect, baselines=baselines(1.0)))["underfits"]
+
+
+def test_manual_trainers_alone_compare_backpropagation_but_no_update_of_pytorch():
+    manual = comparison() | {"trainers": ["train_manual_update", "train_manual_backprop"]}
+    given = statements(facts(comparison=manual))
+    assert given["backpropagation_compared"]
+    assert not given["update_compared"]
