@@ -1,7 +1,7 @@
-"""Drawn aeroplanes and birds: a stand-in for CIFAR-10 where the real images cannot be had.
+"""Drawn aeroplanes and birds: stand-in data for when CIFAR-10 cannot be downloaded.
 
-Every image is painted on a canvas three times the size of a CIFAR-10 image, scaled down, and then spoilt a
-little (contrast, tint, noise), as real photographs are. Shapes are lists of (x, y) points in the
+Every image is painted on a canvas three times the size of a CIFAR-10 image, scaled down, and then degraded a
+little (contrast, tint, noise), like a real photograph. Shapes are lists of (x, y) points in the
 subject's own coordinates: the subject faces +x, is about two units long, and y points down.
 """
 

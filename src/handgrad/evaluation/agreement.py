@@ -1,4 +1,4 @@
-"""How closely two trainings agree: the largest differences of losses and of parameters, in numpy."""
+"""Agreement of two trainings: the largest differences of their losses and parameters, in NumPy."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 
 class Agreement(NamedTuple):
-    """The largest absolute differences between trainings; bit_identical if no bit differs."""
+    """Largest absolute differences between two trainings; `bit_identical` if no bit differs."""
 
     loss_difference: float
     parameter_difference: float
@@ -21,7 +21,7 @@ def agreement(
     parameters: Mapping[str, NDArray[np.floating]],
     other_parameters: Mapping[str, NDArray[np.floating]],
 ) -> Agreement:
-    """Compare two trainings of one network.
+    """Compare two trainings of the same network.
 
     Args:
         losses, other_losses: of the same shape, such as [epochs, training and validation].
@@ -41,7 +41,9 @@ def agreement(
 
 
 def largest_difference(one: NDArray[np.floating], other: NDArray[np.floating]) -> float:
-    """The largest absolute difference; NaN equals NaN, an infinity the same infinity, else it is infinite.
+    """The largest absolute difference.
+
+    NaN equals NaN and an infinity equals itself; any other difference involving them is infinite.
 
     Raises:
         ValueError: if shapes or types differ.
@@ -56,7 +58,7 @@ def largest_difference(one: NDArray[np.floating], other: NDArray[np.floating]) -
 
 
 def _same_bits(one: NDArray[np.floating], other: NDArray[np.floating]) -> bool:
-    """Whether no bit differs, but for those that a NaN may have in several ways."""
+    """Whether all bits are equal, treating all NaNs as equal: their payloads differ between machines."""
     return bool(
         np.all(np.isnan(one) & np.isnan(other) | (one == other) & (np.signbit(one) == np.signbit(other)))
     )

@@ -1,4 +1,4 @@
-"""Classifiers that a network has to beat: the majority class, and logistic regression on the pixels."""
+"""Baselines for the network: the majority class, and logistic regression on the pixels."""
 
 import warnings
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ class LinearClassifier:
 
 
 def majority_class(labels: NDArray[np.integer[Any]]) -> int:
-    """The most frequent label; of equally frequent ones the lowest."""
+    """The most frequent label; the lowest one if several are equally frequent."""
     return int(np.bincount(labels).argmax())
 
 
@@ -39,8 +39,8 @@ def logistic_regression(
 ) -> tuple[LinearClassifier, int]:
     """Fit multinomial logistic regression with an L2 penalty by L-BFGS (scikit-learn).
 
-    It runs on one thread: their number decides the order of sums, and with it the last bits. After
-    `ITERATIONS` iterations it stops, converged or not.
+    It runs on one thread, because the number of threads determines the order of summation and with it the
+    last bits. It stops after `ITERATIONS` iterations, converged or not.
 
     Args:
         inputs: [images, inputs], normalised.
@@ -53,10 +53,10 @@ def logistic_regression(
     with threadpool_limits(1), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(inputs, labels)
-    # In the order of C, which scikit-learn's weights may lack and a safetensors file takes for granted.
+    # safetensors assumes C order, which scikit-learn's weights do not always have.
     weight = model.coef_.astype(np.float64, order="C")
     bias = model.intercept_.astype(np.float64)
     if len(weight) == 1:
-        # Of two classes scikit-learn keeps the logit of the second only; the first one's is 0.
+        # With two classes scikit-learn returns only the logit of the second; that of the first is 0.
         weight, bias = np.vstack([np.zeros_like(weight), weight]), np.array([0.0, bias[0]])
     return LinearClassifier(weight, bias), int(model.n_iter_.max())

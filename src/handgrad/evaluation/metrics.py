@@ -1,4 +1,4 @@
-"""What a classifier's logits are worth: loss, scores per class, calibration, and its worst errors."""
+"""Metrics of a classifier from its logits: loss, per-class scores, calibration, most confident errors."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,7 +15,7 @@ Floats = NDArray[np.floating[Any]]
 
 
 def evaluate(logits: Floats, labels: Labels, classes: Sequence[str]) -> dict[str, Any]:
-    """Every score of a classifier by its logits, [images, classes], and the true labels, [images]."""
+    """All metrics from the logits, [images, classes], and the true labels, [images]."""
     predicted = logits.argmax(axis=1)
     part = accuracy(labels, predicted)
     probabilities = softmax(logits, axis=1)
@@ -29,7 +29,7 @@ def evaluate(logits: Floats, labels: Labels, classes: Sequence[str]) -> dict[str
         "per_class": class_scores(labels, predicted, classes),
         "calibration": calibration(probabilities, labels),
         "predicted_classes": len(np.unique(predicted)),
-        # The largest standard deviation, over the images, of the probability of a class.
+        # Largest standard deviation of a class probability over the images; 0 means a constant output.
         "output_deviation": float(probabilities.std(axis=0).max()),
     }
 
@@ -41,21 +41,21 @@ def cross_entropy(logits: Floats, labels: Labels) -> float:
 
 
 def accuracy(labels: Labels, predicted: Labels) -> float:
-    """The part of the images whose predicted class is the true one."""
+    """The fraction of images whose predicted class is the true one."""
     return float(metrics.accuracy_score(labels, predicted))
 
 
 def confusion_matrix(labels: Labels, predicted: Labels, classes: int) -> NDArray[np.int_]:
-    """Images by true class (rows) and predicted class (columns)."""
+    """Image counts by true class (rows) and predicted class (columns)."""
     matrix: NDArray[np.int_] = metrics.confusion_matrix(labels, predicted, labels=np.arange(classes))
     return matrix
 
 
 def class_scores(labels: Labels, predicted: Labels, classes: Sequence[str]) -> list[dict[str, Any]]:
-    """Support, share of all images, precision, recall with its 95 % Wilson interval, and F1 of each class.
+    """Support, share, precision, recall with its 95% Wilson interval, and F1 score of each class.
 
-    The precision of a class that is never predicted is 0, as is the recall of one without images (whose
-    interval is then all of 0 to 1).
+    The precision of a class that is never predicted is 0. So is the recall of a class without images, whose
+    interval is then 0 to 1.
     """
     scores = metrics.precision_recall_fscore_support(
         labels, predicted, labels=np.arange(len(classes)), zero_division=0
@@ -75,16 +75,16 @@ def class_scores(labels: Labels, predicted: Labels, classes: Sequence[str]) -> l
 
 
 def calibration(probabilities: Floats, labels: Labels, bins: int = 10) -> dict[str, Any]:
-    """How far the confidence (the largest probability) of the predictions is the accuracy they reach.
+    """Compare confidence (the largest probability of each prediction) with accuracy, in bins of confidence.
 
-    The bins are of equal width from 1/classes, below which no confidence can lie, to 1. The expected
+    The bins have equal width and run from 1/classes, the lowest possible confidence, to 1. The expected
     calibration error is the mean of |accuracy - mean confidence| over the bins, weighted by their images
-    (Guo et al., On Calibration of Modern Neural Networks, 2017). Figures of an empty bin are None.
+    (Guo et al., On Calibration of Modern Neural Networks, 2017). The values of an empty bin are None.
     """
     confidence = probabilities.max(axis=1)
     correct = probabilities.argmax(axis=1) == labels
     edges = np.linspace(1 / probabilities.shape[1], 1, bins + 1)
-    # Bins are open to the left, as in the paper; what lies on the lowest edge belongs to the first.
+    # Bins are open on the left, as in the paper; a value on the lowest edge goes to the first bin.
     position = np.clip(np.searchsorted(edges, confidence) - 1, 0, bins - 1)
     rows: list[dict[str, Any]] = []
     for number in range(bins):
@@ -104,7 +104,7 @@ def calibration(probabilities: Floats, labels: Labels, bins: int = 10) -> dict[s
 
 
 def most_confident_errors(probabilities: Floats, labels: Labels, count: int) -> NDArray[np.int_]:
-    """The positions of up to `count` misclassified images, the most confident first, ties by position."""
+    """Positions of up to `count` misclassified images, most confident first; ties are broken by position."""
     errors = np.flatnonzero(probabilities.argmax(axis=1) != labels)
     order = np.argsort(-probabilities[errors].max(axis=1), kind="stable")
     return errors[order[:count]]

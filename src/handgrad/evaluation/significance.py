@@ -1,4 +1,4 @@
-"""How far chance alone could explain an accuracy, or a difference of two accuracies on the same images."""
+"""Confidence intervals and paired tests for accuracies."""
 
 import math
 from typing import Any
@@ -10,14 +10,14 @@ from scipy.stats import binomtest
 
 
 def wilson_interval(accuracy: float, images: int, confidence: float = 0.95) -> tuple[float, float]:
-    """The interval of Wilson's score method for an accuracy measured on `images` images.
+    """Wilson score interval of an accuracy measured on `images` images.
 
-    Unlike accuracy +- 1.96 standard errors it stays within 0 and 1 and has a width at 0 and 1 too
-    (Wilson, 1927; Brown, Cai and DasGupta, 2001, recommend it). `accuracy` may be a mean over seeds: what
-    varies by chance is the draw of the images, so their number counts, not that of the predictions.
+    Unlike accuracy +- 1.96 standard errors it stays within [0, 1] and has a positive width at 0 and 1
+    (Wilson, 1927; recommended by Brown, Cai and DasGupta, 2001). `accuracy` may be a mean over seeds: the
+    sample is the images, so the number of images counts, not the number of predictions.
 
     Raises:
-        ValueError: if there is no image or the accuracy lies outside 0 and 1.
+        ValueError: if there are no images or the accuracy is outside [0, 1].
     """
     if images < 1 or not 0 <= accuracy <= 1:
         raise ValueError(f"accuracy {accuracy} on {images} images; expected 0 to 1 on at least one image")
@@ -29,15 +29,15 @@ def wilson_interval(accuracy: float, images: int, confidence: float = 0.95) -> t
 
 
 def paired_test(ours: NDArray[Any], theirs: NDArray[Any]) -> tuple[int, int, float]:
-    """Compare two classifiers image by image with the exact sign test, which is McNemar's exact test (1947).
+    """Compare two classifiers on the same images with McNemar's exact test (1947), an exact sign test.
 
     Args:
-        ours, theirs: [images] booleans, whether the image was classified correctly; or counts, with how many
-            of the same seeds it was.
+        ours, theirs: [images], booleans (whether the image was classified correctly) or counts (for how many
+            of the same seeds it was).
 
     Returns:
-        The number of images on which ours is right more often, of those on which theirs is, and the
-        two-sided probability of a split at least as uneven if each were as likely as the other.
+        The number of images on which ours is correct more often, the number on which theirs is, and the
+        two-sided p-value of the null hypothesis that both are equally likely.
     """
     only_ours = int(np.count_nonzero(ours > theirs))
     only_theirs = int(np.count_nonzero(theirs > ours))

@@ -1,8 +1,8 @@
-"""Fingerprints of the code that a stage runs, so that a change of it reruns that stage and nothing else.
+"""Fingerprints of the code that each stage runs, so that a code change reruns only the stages it affects.
 
-Snakemake sees neither imported modules nor the versions of packages. A fingerprint is a hash of the syntax
-trees, without docstrings and comments, of the stage's module and of every handgrad module that it imports,
-directly or not, and of the versions of the other packages that these import.
+Snakemake tracks neither imported modules nor package versions. A fingerprint is a hash of the syntax trees,
+without docstrings and comments, of the stage's module and every handgrad module that it imports, directly or
+indirectly, and of the versions of the third-party packages that these import.
 """
 
 import ast
@@ -17,7 +17,7 @@ SOURCE = Path(__file__).resolve().parents[1]
 
 
 def fingerprint(stage: str) -> str:
-    """The fingerprint of the stage module `handgrad.stages.<stage>`, in 16 hexadecimal digits."""
+    """The fingerprint of the module `handgrad.stages.<stage>`: 16 hexadecimal digits."""
     modules = _closure(f"{PACKAGE}.stages.{stage}")
     packages = {name for module in modules for name in _imports(module) if not name.startswith(PACKAGE)}
     lines = [f"{module} {_tree_hash(module)}" for module in sorted(modules)]
@@ -26,7 +26,7 @@ def fingerprint(stage: str) -> str:
 
 
 def _closure(module: str) -> set[str]:
-    """`module` and every handgrad module that importing it imports, and theirs in turn."""
+    """`module` and every handgrad module that it imports, directly or indirectly."""
     found: set[str] = set()
     waiting = [module]
     while waiting:
@@ -39,7 +39,7 @@ def _closure(module: str) -> set[str]:
 
 @cache
 def _imports(module: str) -> frozenset[str]:
-    """The handgrad modules (dotted) and top-level packages that a handgrad module imports, anywhere in it."""
+    """The handgrad modules (dotted) and top-level packages that a handgrad module imports, in any scope."""
     names: set[str] = set()
     for node in ast.walk(_tree(module)):
         if isinstance(node, ast.Import):
@@ -79,7 +79,7 @@ def _tree_hash(module: str) -> str:
 
 @cache
 def _versions(package: str) -> str:
-    """The versions of the distributions that provide a top-level package; empty if none is installed."""
+    """The versions of the distributions that provide a top-level package; empty if there are none."""
     return " ".join(f"{name}=={version(name)}" for name in sorted(set(_distributions().get(package, []))))
 
 
