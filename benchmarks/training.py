@@ -1,4 +1,4 @@
-"""Time of an epoch, training and validation, over the time of the matrix products that it cannot avoid.
+"""Time of an epoch, training and validation, relative to that of its unavoidable matrix products.
 
     python benchmarks/training.py --output benchmarks/results
 
@@ -77,7 +77,7 @@ def main() -> None:
 
     rows = []
     for dtype, threads in product(options.dtypes, options.threads):
-        # A process for each, since JAX and the BLAS libraries take their threads when they are loaded.
+        # One process each: JAX and the BLAS libraries fix their number of threads when they are loaded.
         os.environ |= {"OMP_NUM_THREADS": str(threads), "OPENBLAS_NUM_THREADS": str(threads)}
         with ProcessPoolExecutor(1, get_context("spawn")) as process:
             arguments = (dtype, threads, options.turns, options.batches, options.contenders)
@@ -132,7 +132,7 @@ def measure(dtype: str, threads: int, turns: int, batches: int, names: list[str]
 
 
 def draw(dtype: torch.dtype, batches: int) -> Data:
-    """Random inputs; the labels follow from them, so that there is something to learn."""
+    """Random inputs, with labels that depend on them so that there is something to learn."""
     samples = batches * BATCH_SIZE
     generator = torch.Generator().manual_seed(256)
     inputs = torch.randn(
@@ -200,13 +200,13 @@ def handgrad_by_hand(trainer: Callable[..., Any]) -> Callable[[Data], Epoch]:
 
 
 def sequential(data: Data) -> nn.Sequential:
-    """The same network, and the same weights, as a PyTorch user would write it."""
+    """The same network with the same weights, as a PyTorch user would write it."""
     layers = [part for layer in make_model(data).fc.values() for part in (layer, nn.ReLU())]
     return nn.Sequential(*layers[:-1])
 
 
 def plain_loop(data: Data, fused: bool | None = None, loader: Any = None, compile_it: bool = False) -> Epoch:
-    """What a tutorial does: loss and accuracy in running sums, validation at the end."""
+    """A tutorial's training loop: running sums of loss and accuracy, validation after each epoch."""
     model = sequential(data)
     optimizer = torch.optim.SGD(model.parameters(), **SGD, fused=fused)
     batches = data.training if loader is None else loader
@@ -337,7 +337,7 @@ OURS = ("train_manual_backprop", "train_manual_update", "train")
 
 
 def markdown(table: pandas.DataFrame, turns: int, batches: int) -> str:
-    """The machine and its software, then a row a contender and a column a type and number of threads."""
+    """The machine and its software, then one row per contender and one column per dtype and thread count."""
     columns = list(dict.fromkeys(zip(table["dtype"], table["threads"], strict=True)))
     cells = table.set_index(["contender", "dtype", "threads"])
     modules = {"torch": "torch", "numpy": "numpy", "scikit-learn": "sklearn", "jax": "jax"}
@@ -368,7 +368,7 @@ def markdown(table: pandas.DataFrame, turns: int, batches: int) -> str:
 
 
 def plot(table: pandas.DataFrame, path: Path) -> None:
-    """A panel for each type and number of threads, a bar for each contender."""
+    """One panel per dtype and thread count, one bar per contender."""
     matplotlib.use("svg")
     groups = list(table[table.contender != "floor"].groupby(["dtype", "threads"], sort=False))
     figure, axes = plt.subplots(

@@ -30,14 +30,14 @@ def small_config(served_archive):
 
 @pytest.fixture(scope="session")
 def finished_run(tmp_path_factory, small_config):
-    """A project in which the main job has run, and what Snakemake printed. Tests leave it as it is."""
+    """A project in which the main job has run, and Snakemake's output. Tests must not modify it."""
     folder = copy_project(tmp_path_factory.mktemp("finished") / "project", small_config)
     return folder, run(folder)
 
 
 @pytest.fixture
 def project(finished_run, tmp_path):
-    """A copy of the finished project, for a test to change."""
+    """A copy of the finished project that a test may modify."""
     finished, _ = finished_run
     shutil.copytree(finished, tmp_path / "project")
     return tmp_path / "project"

@@ -1,4 +1,4 @@
-"""A real Slurm of one node on loopback: munged, slurmctld and slurmd as children of this process."""
+"""A real single-node Slurm on loopback: munged, slurmctld and slurmd as child processes."""
 
 import contextlib
 import os
@@ -25,7 +25,7 @@ def missing_programs() -> list[str]:
 
 @dataclass
 class Job:
-    """What Slurm says of a job. The name is Snakemake's run ID, the comment its rule and wildcards."""
+    """Slurm's record of a job. The name is Snakemake's run ID, the comment its rule and wildcards."""
 
     id: str
     name: str
@@ -51,7 +51,7 @@ class Cluster:
         return result.stdout
 
     def jobs(self) -> list[Job]:
-        """Every job since the start, ended ones too: this Slurm forgets none."""
+        """Every job since the start, including finished ones: this Slurm keeps them all."""
         columns = ",".join(f"{field}:100" for field in FIELDS)
         table = self.command("squeue", "--noheader", "--states=all", "--sort=i", f"--Format={columns}")
         rows = [
@@ -70,7 +70,7 @@ def free_ports(number: int) -> list[int]:
 
 
 def configuration(folder: Path, host: str) -> str:
-    """slurm.conf: no cgroups, no database, quick decisions, and every ended job remembered."""
+    """slurm.conf: no cgroups, no database, fast scheduling, and finished jobs are kept."""
     user = subprocess.check_output(["id", "-un"], text=True).strip()
     controller_port, node_port = free_ports(2)
     return f"""\
@@ -108,7 +108,7 @@ PartitionName=main Nodes={host} Default=YES
 
 @contextlib.contextmanager
 def started(folder: Path) -> Iterator[Cluster]:
-    """A running cluster with everything that it writes below `folder`; its daemons end with the context."""
+    """A running cluster that writes only below `folder`; its daemons stop when the context exits."""
     host = socket.gethostname().split(".")[0]
     for name in ["bin", "state", "spool"]:
         (folder / name).mkdir()
@@ -151,7 +151,7 @@ def started(folder: Path) -> Iterator[Cluster]:
 
 
 def end_jobs(cluster: Cluster, seconds: float = 30) -> None:
-    """Cancel what a failed test may have left, and wait for the end of its processes."""
+    """Cancel the jobs that a failed test left behind, and wait for their processes to exit."""
     deadline = time.monotonic() + seconds
     with contextlib.suppress(subprocess.CalledProcessError):
         while cluster.command("squeue", "--noheader") and time.monotonic() < deadline:

@@ -1,4 +1,4 @@
-"""Snakemake in the background, and the jobs that it started."""
+"""Snakemake as a background process, and the jobs that it started."""
 
 import os
 import subprocess
@@ -12,7 +12,7 @@ from helpers.projects import environment
 
 
 def start(folder: Path, *options: str) -> subprocess.Popen[bytes]:
-    """Snakemake in a process group of its own, as from a terminal; it prints to output.txt in `folder`."""
+    """Snakemake in its own process group, as from a terminal; its output goes to output.txt in `folder`."""
     with (folder / "output.txt").open("w") as output:
         return subprocess.Popen(
             [sys.executable, "-m", "snakemake", *options],
@@ -25,7 +25,7 @@ def start(folder: Path, *options: str) -> subprocess.Popen[bytes]:
 
 
 def jobs(folder: Path, stage: str = "") -> list[psutil.Process]:
-    """The processes of the stages, or of one stage, that run in `folder`, orphans included."""
+    """The processes of all stages, or of one stage, running in `folder`, including orphans."""
     return [
         process
         for process in psutil.process_iter(["pid", "cmdline", "cwd"])
@@ -36,7 +36,7 @@ def jobs(folder: Path, stage: str = "") -> list[psutil.Process]:
 
 
 def wait_for(condition: Callable[[], object], seconds: float = 120) -> None:
-    """Return when `condition` holds; fail if it does not come to that."""
+    """Wait until `condition` holds; fail after a timeout."""
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it did not come to that"

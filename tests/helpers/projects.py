@@ -45,7 +45,7 @@ def write_config(folder: Path, config: dict) -> None:
 
 
 def environment(folder: Path, **variables: str) -> dict[str, str]:
-    """The environment of a run in `folder`: its own sources, its own download cache, this Python first."""
+    """Environment variables of a run in `folder`: its own sources and cache, this Python first on PATH."""
     return os.environ | {
         "PYTHONPATH": str(folder / "src"),
         "HANDGRAD_CACHE": str(folder / "cache"),
@@ -55,7 +55,7 @@ def environment(folder: Path, **variables: str) -> dict[str, str]:
 
 
 def snakemake(folder: Path, *options: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Snakemake with `options` in `folder`; its output, standard error included, is in `stdout`."""
+    """Run Snakemake with `options` in `folder`; `stdout` holds both output streams."""
     return subprocess.run(
         [sys.executable, "-m", "snakemake", *options],
         cwd=folder,
@@ -67,14 +67,14 @@ def snakemake(folder: Path, *options: str, **variables: str) -> subprocess.Compl
 
 
 def run(folder: Path, *options: str, **variables: str) -> str:
-    """The output of `snakemake --cores 2` with `options`, which must succeed."""
+    """Run `snakemake --cores 2` with `options`, which must succeed, and return its output."""
     result = snakemake(folder, "--cores", "2", *options, **variables)
     assert result.returncode == 0, result.stdout
     return result.stdout
 
 
 def planned(folder: Path, *options: str) -> dict[str, int]:
-    """How many jobs of each rule a run would start, `all` left out."""
+    """The number of jobs of each rule that a run would start, without `all`."""
     output = run(folder, "--dry-run", *options)
     if "Nothing to be done" in output:
         return {}
@@ -86,7 +86,7 @@ def planned(folder: Path, *options: str) -> dict[str, int]:
 
 
 def result_files(folder: Path) -> dict[str, bytes]:
-    """Every file below results/ that must be the same in every run: all but the run times."""
+    """The contents of every file below results/ that must be reproducible: all but the run times."""
     results = folder / "results"
     return {
         str(path.relative_to(results)): path.read_bytes()
@@ -96,5 +96,5 @@ def result_files(folder: Path) -> dict[str, bytes]:
 
 
 def differences(found: dict[str, bytes], expected: dict[str, bytes]) -> list[str]:
-    """The names of the files that are in one only, or differ."""
+    """The names of files that differ or exist on one side only."""
     return sorted(name for name in found.keys() | expected.keys() if found.get(name) != expected.get(name))

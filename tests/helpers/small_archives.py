@@ -15,7 +15,7 @@ def make_batches(
     classes: Sequence[str] = ("airplane", "bird"),
     seed: int = 0,
 ) -> dict[str, dict]:
-    """The contents of the archive's members: noise around a colour that each class has of its own."""
+    """The contents of the archive's members: noise around one colour per class."""
     random = np.random.default_rng(seed)
     colours = {name: random.integers(60, 196, 3) for name in classes}
 

@@ -1,4 +1,4 @@
-"""What the graph of files itself proves."""
+"""Properties of the dependency graph itself."""
 
 import csv
 import io

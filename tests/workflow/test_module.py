@@ -1,4 +1,4 @@
-"""handgrad as a part of someone else's workflow, in another folder, with that one's config and a prefix."""
+"""handgrad as a module of another workflow: in another folder, with that workflow's config and a prefix."""
 
 import yaml
 from helpers.projects import copy_project, result_files, snakemake

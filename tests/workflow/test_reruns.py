@@ -1,4 +1,4 @@
-"""What a change reruns: the stages that it touches, and nothing else."""
+"""A change reruns the stages that it affects, and nothing else."""
 
 from helpers.projects import planned, read_config, run, write_config
 
