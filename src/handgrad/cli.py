@@ -1,0 +1,30 @@
+"""The command line `handgrad COMMAND ...`: each command is the `main(arguments)` of a module of its own."""
+
+import argparse
+import sys
+from importlib import import_module
+
+from handgrad.errors import HandgradError
+
+# Command: (module, one line of help). A module is imported only when its command is run.
+COMMANDS = {
+    "verify": ("handgrad.stages.verify", "check a results folder against the hashes that it records"),
+}
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command that the first argument names with the remaining arguments."""
+    width = max(map(len, COMMANDS)) + 2
+    parser = argparse.ArgumentParser(
+        prog="handgrad",
+        usage="handgrad COMMAND ...",
+        epilog="\n".join(["commands:", *(f"  {name:{width}}{text}" for name, (_, text) in COMMANDS.items())]),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("command", metavar="COMMAND", choices=COMMANDS)
+    words = sys.argv[1:] if arguments is None else arguments
+    command = parser.parse_args(words[:1]).command
+    try:
+        import_module(COMMANDS[command][0]).main(words[1:])
+    except (HandgradError, OSError) as error:
+        sys.exit(f"error: {error}")
