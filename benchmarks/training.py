@@ -42,7 +42,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import DataLoader
 
-from handgrad.data.datasets import Batches
+from handgrad.data.batches import Batches
 from handgrad.networks import MyMLP
 from handgrad.training import train, train_manual_backprop, train_manual_update
 

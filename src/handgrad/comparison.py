@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -10,14 +9,7 @@ from torch import Tensor
 
 from handgrad.evaluation.agreement import Agreement, agreement
 from handgrad.networks import MyNet
-from handgrad.training import (
-    TRAINERS,
-    History,
-    Loader,
-    train,
-    train_manual_backprop,
-    train_manual_update,
-)
+from handgrad.training import TRAINERS, History, Loader
 
 
 @dataclass(frozen=True)
@@ -58,14 +50,21 @@ def compare_models(
         ValueError: if a trainer is unknown.
     """
     names = list(trainers)
+    if unknown := [name for name in names if name not in TRAINERS]:
+        raise ValueError(f"no trainer is named {unknown[0]!r}; expected one of {', '.join(TRAINERS)}")
     comparisons = []
     for combination in hyperparameters:
         models, histories = {}, {}
         for trainer in names:
             torch.manual_seed(seed)
             models[trainer] = make_model()
-            histories[trainer] = _train_by(
-                trainer, models[trainer], n_epochs, loss_fn, train_loader, val_loader, **combination
+            histories[trainer] = TRAINERS[trainer](
+                n_epochs,
+                model=models[trainer],
+                loss_fn=loss_fn,
+                train_loader=train_loader,
+                val_loader=val_loader,
+                **combination,
             )
         first = names[0]
         agreements = {
@@ -79,30 +78,6 @@ def compare_models(
         }
         comparisons.append(Comparison(combination, models, histories, agreements))
     return comparisons
-
-
-def _train_by(
-    trainer: str,
-    model: MyNet,
-    n_epochs: int,
-    loss_fn: Callable[[Tensor, Tensor], Tensor],
-    train_loader: Loader,
-    val_loader: Loader | None = None,
-    **hyperparameters: Any,
-) -> History:
-    by_hand: dict[str, Any] = {
-        "train_manual_update": train_manual_update,
-        "train_manual_backprop": train_manual_backprop,
-    }
-    if trainer == "train":
-        optimizer = torch.optim.SGD(model.parameters(), **hyperparameters)
-        return train(n_epochs, optimizer, model, loss_fn, train_loader, val_loader)
-    if trainer not in by_hand:
-        raise ValueError(f"no trainer is named {trainer!r}; expected one of {', '.join(TRAINERS)}")
-    settings = dict(hyperparameters)
-    return by_hand[trainer](
-        n_epochs, settings.pop("lr"), model, loss_fn, train_loader, val_loader, **settings
-    )
 
 
 def _losses(history: History) -> np.ndarray:

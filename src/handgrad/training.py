@@ -18,7 +18,6 @@ from handgrad.gradcheck import check_gradients
 from handgrad.networks import MyNet
 from handgrad.sgd import ManualSGD
 
-TRAINERS = ("train", "train_manual_update", "train_manual_backprop")
 CHECKED_PER_LAYER = 5
 
 Loader = Iterable[tuple[Tensor, Tensor]]
@@ -177,6 +176,62 @@ def train_manual_backprop(
         return value, outputs
 
     return _epochs(n_epochs, step, model, loss_fn, train_loader, val_loader, history, after_epoch)
+
+
+def train_with_torch_sgd(
+    n_epochs: int,
+    lr: float,
+    model: nn.Module,
+    loss_fn: Callable[[Tensor, Tensor], Tensor],
+    train_loader: Loader,
+    val_loader: Loader | None = None,
+    weight_decay: float = 0.0,
+    momentum: float = 0.0,
+    dampening: float = 0.0,
+    nesterov: bool = False,
+    *,
+    momentum_buffers: list[Tensor | None] | None = None,
+    history: History | None = None,
+    after_epoch: Callable[[History], None] | None = None,
+) -> History:
+    """`train` with `torch.optim.SGD`, called like `train_manual_update`, momentum buffers included."""
+    optimizer = torch.optim.SGD(
+        model.parameters(),
+        lr=lr,
+        weight_decay=weight_decay,
+        momentum=momentum,
+        dampening=dampening,
+        nesterov=nesterov,
+    )
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    buffers = momentum_buffers if momentum_buffers is not None else [None] * len(parameters)
+    for parameter, buffer in zip(parameters, buffers, strict=True):
+        if buffer is not None:
+            optimizer.state[parameter]["momentum_buffer"] = buffer
+
+    def keep_buffers(history: History) -> None:
+        buffers[:] = [optimizer.state[parameter].get("momentum_buffer") for parameter in parameters]
+        if after_epoch is not None:
+            after_epoch(history)
+
+    return train(
+        n_epochs,
+        optimizer,
+        model,
+        loss_fn,
+        train_loader,
+        val_loader,
+        history=history,
+        after_epoch=keep_buffers,
+    )
+
+
+# By the name that the config and the results use; all are called like `train_manual_update`.
+TRAINERS: dict[str, Callable[..., History]] = {
+    "train": train_with_torch_sgd,
+    "train_manual_update": train_manual_update,
+    "train_manual_backprop": train_manual_backprop,
+}
 
 
 def _fits_buffers(model: MyNet) -> bool:

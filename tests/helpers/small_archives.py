@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from handgrad.data import archives
-from handgrad.data.datasets import CIFAR10_CLASSES
+from handgrad.data.cifar10 import CIFAR10_CLASSES
 
 
 def make_batches(

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from handgrad.comparison import TRAINERS, compare_models
-from handgrad.data.datasets import Batches
+from handgrad.data.batches import Batches
 from handgrad.networks import MyMLP
 
 COMBINATIONS = [{"lr": 0.05}, {"lr": 0.05, "weight_decay": 0.01, "momentum": 0.9}]

@@ -7,10 +7,10 @@ from torch import nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, TensorDataset
 
-from handgrad.data.datasets import Batches
+from handgrad.data.batches import Batches
 from handgrad.errors import GradientError
 from handgrad.networks import MyMLP, MyNet
-from handgrad.training import History, loss_name, train, train_manual_backprop, train_manual_update
+from handgrad.training import TRAINERS, History, loss_name, train, train_manual_backprop, train_manual_update
 
 SETTINGS = [
     {},
@@ -158,7 +158,7 @@ def test_backpropagation_by_hand_needs_no_autograd(monkeypatch):
     assert all(parameter.grad is None for parameter in model.parameters())
 
 
-@pytest.mark.parametrize("trainer", [train_manual_update, train_manual_backprop])
+@pytest.mark.parametrize("trainer", TRAINERS.values(), ids=TRAINERS)
 def test_a_training_in_two_parts_is_one_training(trainer):
     training, validation = Batches(*data(), 16), Batches(*data(20, seed=1), 20)
     whole, parts = make_model(), make_model()

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save_file
 
-from handgrad.data.images import read_split
+from handgrad.data.cifar10 import read_split
 from handgrad.evaluation.baselines import ITERATIONS, REGULARISATION, logistic_regression, majority_class
 from handgrad.evaluation.metrics import accuracy
 from handgrad.stages.plumbing import replacing, run_stage, write_json

@@ -14,7 +14,7 @@ from safetensors.numpy import load_file
 from safetensors.torch import load_file as load_tensors
 from scipy.special import softmax
 
-from handgrad.data.images import Split, read_split
+from handgrad.data.cifar10 import Split, read_split
 from handgrad.errors import DataError, HandgradError
 from handgrad.evaluation import metrics
 from handgrad.evaluation.baselines import LinearClassifier

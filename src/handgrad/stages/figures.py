@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from handgrad.data.images import read_split
+from handgrad.data.cifar10 import read_split
 from handgrad.evaluation.selection import Combination
 from handgrad.reporting.figures.combinations import leaderboard, trainer_agreement
 from handgrad.reporting.figures.curves import Curve, training_curves

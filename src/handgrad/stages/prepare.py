@@ -5,17 +5,11 @@ import itertools
 import logging
 from pathlib import Path
 
-from safetensors.torch import save
+from safetensors.numpy import save
 
 from handgrad.data.archives import extract_archive
-from handgrad.data.datasets import (
-    CIFAR10_CLASSES,
-    channel_statistics,
-    describe,
-    image_counts,
-    read_images,
-    split_classes,
-)
+from handgrad.data.cifar10 import CIFAR10_CLASSES, describe, image_counts
+from handgrad.data.loading import read_images, split_classes
 from handgrad.errors import DataError
 from handgrad.stages.plumbing import replacing, run_stage, scratch_folder, write_json
 
@@ -42,12 +36,9 @@ def main() -> None:
     names = ("train", "validation", "test")
     paths = (options.output_train, options.output_validation, options.output_test)
 
-    # Of the training images alone: nothing of the others may reach the network.
-    mean, std = channel_statistics(splits[0].images)
     for name, split, path in zip(names, splits, paths, strict=True):
-        tensors = {"images": split.images, "labels": split.labels, "indices": split.indices}
         with replacing(path) as temporary:
-            temporary.write_bytes(save(tensors | {"mean": mean, "std": std}))
+            temporary.write_bytes(save(vars(split)))
         logging.info("%s: %d images", name, len(split.images))
 
     counts = {name: image_counts(split.images) for name, split in zip(names, splits, strict=True)}
@@ -56,16 +47,15 @@ def main() -> None:
         {
             "classes": options.classes,
             "splits": {
-                name: describe(split.images, split.labels, options.classes)
-                for name, split in zip(names, splits, strict=True)
+                name: describe(split, options.classes) for name, split in zip(names, splits, strict=True)
             },
             "duplicates_between": {
                 f"{one}/{other}": sum(min(count, counts[other][key]) for key, count in counts[one].items())
                 for one, other in itertools.combinations(names, 2)
             },
-            "normalisation": {"mean": mean.tolist(), "std": std.tolist()},
-            "official_training_images": len(training[0]),
-            "official_test_images": len(test[0]),
+            "normalisation": {"mean": splits[0].mean.tolist(), "std": splits[0].std.tolist()},
+            "official_training_images": len(training.images),
+            "official_test_images": len(test.images),
         },
     )
 

@@ -6,7 +6,6 @@ import logging
 import math
 import os
 from pathlib import Path
-from typing import Any
 
 # Deterministic matrix products on a GPU ask for this before CUDA starts:
 # https://docs.nvidia.com/cuda/cublas/#results-reproducibility
@@ -16,14 +15,14 @@ import torch
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from handgrad.data.datasets import Batches, normalise
-from handgrad.data.images import read_split
+from handgrad.data.batches import Batches
+from handgrad.data.cifar10 import read_split
 from handgrad.errors import HandgradError
 from handgrad.networks import MyMLP
 from handgrad.pipeline.fingerprints import fingerprint
 from handgrad.stages.checkpoints import load_checkpoint, save_checkpoint, settings_hash
 from handgrad.stages.plumbing import replacing, run_stage, write_json
-from handgrad.training import TRAINERS, History, train, train_manual_backprop, train_manual_update
+from handgrad.training import TRAINERS, History
 
 DTYPES = {"float64": torch.float64, "float32": torch.float32}
 
@@ -32,9 +31,9 @@ def main() -> None:
     options = parse()
     torch.set_num_threads(options.threads)
     device = choose_device(options.device)
-    training = read_batches(options.train_data, options.batch_size, DTYPES[options.dtype], device)
+    training = read_batches(options.train_data, options.batch_size, options.dtype, device)
     # Validated in one pass: no memory is kept for gradients.
-    validation = read_batches(options.validation_data, None, DTYPES[options.dtype], device)
+    validation = read_batches(options.validation_data, None, options.dtype, device)
     classes = int(max(training.labels.max(), validation.labels.max())) + 1
 
     # The weights are drawn on the CPU, so that every device starts with the same ones.
@@ -89,11 +88,10 @@ def choose_device(name: str) -> torch.device:
     return torch.device("cuda")
 
 
-def read_batches(path: Path, batch_size: int | None, dtype: torch.dtype, device: torch.device) -> Batches:
+def read_batches(path: Path, batch_size: int | None, dtype: str, device: torch.device) -> Batches:
     """The normalised images of a file, flattened, and their labels; in one batch without `batch_size`."""
     split = read_split(path)
-    images, mean, std = map(torch.from_numpy, (split.images, split.mean, split.std))
-    inputs = normalise(images, mean, std, dtype).flatten(1).to(device)
+    inputs = torch.from_numpy(split.normalised(dtype)).to(device)
     return Batches(inputs, torch.from_numpy(split.labels).to(device), batch_size or len(inputs))
 
 
@@ -107,50 +105,25 @@ def run_trainer(options: argparse.Namespace, model: MyMLP, training: Batches, va
         settings = settings_hash(training_settings(options), [options.train_data, options.validation_data])
         history, momentum_buffers = load_checkpoint(checkpoint, settings, model)
 
-    loss_fn = nn.CrossEntropyLoss()
-    hyperparameters = {
-        "lr": options.lr,
-        "weight_decay": options.weight_decay,
-        "momentum": options.momentum,
-    }
-    optimizer = torch.optim.SGD(model.parameters(), **hyperparameters) if options.trainer == "train" else None
-    if optimizer is not None:
-        for parameter, buffer in zip(model.parameters(), momentum_buffers, strict=True):
-            if buffer is not None:
-                optimizer.state[parameter]["momentum_buffer"] = buffer
-
     def after_epoch(history: History) -> None:
         if options.checkpoint_every and history.epochs % options.checkpoint_every == 0:
-            buffers = momentum_buffers
-            if optimizer is not None:
-                buffers = [optimizer.state[p].get("momentum_buffer") for p in model.parameters()]
-            save_checkpoint(checkpoint, settings, model, buffers, history)
+            save_checkpoint(checkpoint, settings, model, momentum_buffers, history)
 
-    if optimizer is not None:
-        return train(
-            options.epochs,
-            optimizer,
-            model,
-            loss_fn,
-            training,
-            validation,
-            history=history,
-            after_epoch=after_epoch,
-        )
-    by_hand: Any = train_manual_update
     more = {}
     if options.trainer == "train_manual_backprop":
-        by_hand, more = train_manual_backprop, {"gradient_check_every": options.gradient_check_every}
-    return by_hand(
+        more = {"gradient_check_every": options.gradient_check_every}
+    return TRAINERS[options.trainer](
         options.epochs,
+        lr=options.lr,
+        weight_decay=options.weight_decay,
+        momentum=options.momentum,
         model=model,
-        loss_fn=loss_fn,
+        loss_fn=nn.CrossEntropyLoss(),
         train_loader=training,
         val_loader=validation,
         momentum_buffers=momentum_buffers,
         history=history,
         after_epoch=after_epoch,
-        **hyperparameters,
         **more,
     )
 

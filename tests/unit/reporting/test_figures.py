@@ -22,7 +22,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.text import Text
 from PIL import Image
 
-from handgrad.data.images import read_split
+from handgrad.data.cifar10 import read_split
 from handgrad.evaluation.selection import Combination
 from handgrad.reporting.figures.combinations import leaderboard, trainer_agreement
 from handgrad.reporting.figures.curves import Curve, training_curves

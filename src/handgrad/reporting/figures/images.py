@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from handgrad.data.images import Split
+from handgrad.data.cifar10 import Split
 from handgrad.reporting.figures.style import new_figure, percent, styled
 
 SAMPLES = 10

@@ -1,0 +1,117 @@
+"""From an extracted archive to the training, validation and test images of some classes."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.utils.data import TensorDataset
+
+from handgrad.data.cifar10 import CIFAR10_CLASSES, Split, channel_statistics
+from handgrad.errors import DataError
+
+
+class Labelled(NamedTuple):
+    """All training or all test images of an archive, uint8 [N, 3, 32, 32], and their CIFAR-10 labels, [N]."""
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+
+
+def load_cifar2(
+    root: Path | str,
+    classes: Sequence[str] = ("airplane", "bird"),
+    validation_fraction: float = 0.1,
+    seed: int = 256,
+) -> tuple[TensorDataset, TensorDataset, TensorDataset]:
+    """Training, validation and test set: normalised float64 images [N, 3, 32, 32] and labels [N].
+
+    Mean and standard deviation are those of the training images. Use a network in the same dtype:
+    `MyMLP().double()`.
+
+    Args:
+        root: the folder that holds cifar-10-batches-py, an extracted archive. The archive must be trusted:
+            unpickling its files runs whatever they contain.
+        classes: of CIFAR10_CLASSES; a label is the position of its class here.
+        validation_fraction: the share of the training images that is set aside, between 0 and 1.
+        seed: of the random split.
+
+    Raises:
+        DataError: if a split has no image of one of the classes.
+    """
+    splits = split_classes(
+        read_images(root, train=True), read_images(root, train=False), classes, validation_fraction, seed
+    )
+    training, validation, test = (
+        TensorDataset(
+            torch.from_numpy(split.normalised(np.float64)).view(split.images.shape),
+            torch.from_numpy(split.labels),
+        )
+        for split in splits
+    )
+    return training, validation, test
+
+
+def split_classes(
+    training: Labelled, test: Labelled, classes: Sequence[str], validation_fraction: float, seed: int
+) -> tuple[Split, Split, Split]:
+    """Training, validation and test images of some classes, with the statistics of the training images.
+
+    Raises:
+        DataError: if a split has no image of one of the classes.
+    """
+    # Like torch.utils.data.random_split: of all training images, before the classes are chosen.
+    generator = torch.Generator().manual_seed(seed)
+    order = torch.randperm(len(training.images), generator=generator).numpy()
+    cut = len(order) - round(validation_fraction * len(order))
+    chosen = {
+        "training": _choose(training, order[:cut], classes),
+        "validation": _choose(training, order[cut:], classes),
+        "test": _choose(test, np.arange(len(test.images)), classes),
+    }
+    for name, (_, labels, _) in chosen.items():
+        counts = np.bincount(labels, minlength=len(classes))
+        for class_name, count in zip(classes, counts, strict=True):
+            if count == 0:
+                raise DataError(
+                    f"the {name} images have none of class {class_name}; "
+                    "use an archive that has, or other classes (data.classes)"
+                )
+    # Of the training images alone: nothing of the others may reach the network.
+    mean, std = channel_statistics(chosen["training"][0])
+    return (
+        Split(*chosen["training"], mean, std),
+        Split(*chosen["validation"], mean, std),
+        Split(*chosen["test"], mean, std),
+    )
+
+
+def read_images(root: Path | str, train: bool) -> Labelled:
+    """All training or test images of an extracted archive and their CIFAR-10 labels, by torchvision."""
+    # Imported here: it takes longer than everything else that `import handgrad` users need.
+    from torchvision.datasets import CIFAR10
+
+    class AnyArchive(CIFAR10):
+        """torchvision's reader without its own checksums, which only the official archive meets."""
+
+        train_list = [[name, None] for name, _ in CIFAR10.train_list]  # noqa: RUF012
+        test_list = [[name, None] for name, _ in CIFAR10.test_list]  # noqa: RUF012
+        meta = CIFAR10.meta | {"md5": None}
+
+    dataset = AnyArchive(root, train=train)
+    # The type is named because an archive without images has no label to infer it from.
+    return Labelled(dataset.data.transpose(0, 3, 1, 2), np.array(dataset.targets, dtype=np.int64))
+
+
+def _choose(
+    everything: Labelled, indices: NDArray[np.int64], classes: Sequence[str]
+) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64]]:
+    """Of the images at `indices` those of the classes, in that order: images, labels, indices."""
+    positions = np.full(len(CIFAR10_CLASSES), -1)
+    for position, name in enumerate(classes):
+        positions[CIFAR10_CLASSES.index(name)] = position
+    chosen = indices[positions[everything.labels[indices]] >= 0]
+    images = np.ascontiguousarray(everything.images[chosen])
+    return images, positions[everything.labels[chosen]], chosen
