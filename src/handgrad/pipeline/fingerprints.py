@@ -48,9 +48,10 @@ def _imports(module: str) -> frozenset[str]:
             names.add(node.module)
             names.update(f"{node.module}.{alias.name}" for alias in node.names)
     ours = {name for name in names if name.split(".")[0] == PACKAGE and _path(name).exists()}
-    parents = {module.rpartition(".")[0], *(name.rpartition(".")[0] for name in ours)} - {""}
-    theirs = {name.split(".")[0] for name in names} - {PACKAGE} - sys.stdlib_module_names
-    return frozenset(ours | parents | theirs)
+    parents = {module.rpartition(".")[0], *(name.rpartition(".")[0] for name in ours)}
+    theirs = {name.split(".")[0] for name in names} - sys.stdlib_module_names
+    # The package's own __init__ is left out: it only looks up names for users, and no module asks it for one.
+    return frozenset((ours | parents | theirs) - {PACKAGE, ""})
 
 
 def _path(module: str) -> Path:

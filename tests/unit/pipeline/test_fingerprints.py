@@ -1,3 +1,4 @@
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -33,8 +34,8 @@ def package(tmp_path):
     return tmp_path
 
 
-def fingerprints(folder):
-    command = [sys.executable, "-c", PRINT, "one", "two"]
+def fingerprints(folder, stages=("one", "two")):
+    command = [sys.executable, "-c", PRINT, *stages]
     result = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
     return result.stdout.split()
 
@@ -68,3 +69,23 @@ def test_another_version_of_an_imported_package_changes_the_fingerprint(package)
 
 def test_fingerprints_are_the_same_in_every_process(package):
     assert fingerprints(package) == fingerprints(package)
+
+
+def test_the_names_that_the_package_offers_are_no_imports(package):
+    before = fingerprints(package)
+    (package / "handgrad/__init__.py").write_text(
+        "from importlib import import_module\n\n\ndef __getattr__(name):\n"
+        "    return getattr(import_module('handgrad.means'), name)\n"
+    )
+    (package / "handgrad/__init__.pyi").write_text("from handgrad.means import mean as mean\n")
+    assert fingerprints(package) == before
+
+
+def test_a_change_of_the_trainers_changes_the_fingerprints_of_few_stages(tmp_path):
+    shutil.copytree(PACKAGE, tmp_path / "handgrad", ignore=shutil.ignore_patterns("__pycache__"))
+    stages = ["train", "fetch", "prepare", "baselines", "compare", "select", "figures", "facts", "render"]
+    before = fingerprints(tmp_path, stages)
+    with (tmp_path / "handgrad/training.py").open("a") as file:
+        file.write("\n\nCHANGED = True\n")
+    pairs = zip(stages, before, fingerprints(tmp_path, stages), strict=True)
+    assert [stage for stage, one, other in pairs if one != other] == ["train"]
