@@ -9,6 +9,14 @@ from helpers.projects import SMALL, copy_project, run
 from helpers.small_archives import write_archive
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Mark long tests as slow too, so that -m "not slow" leaves out both."""
+    for item in items:
+        if item.get_closest_marker("long"):
+            item.add_marker("slow")
+
+
 @pytest.fixture(scope="session")
 def served_archive(tmp_path_factory):
     """A small archive in the official layout, served on loopback; its URL and MD5."""

@@ -1,7 +1,6 @@
 """Get the archive of CIFAR-10: the user's own, one fetched before, a mirror's, or the drawn stand-in."""
 
 import argparse
-import fcntl
 import logging
 import os
 import shutil
@@ -10,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import platformdirs
+from filelock import FileLock, Timeout
 
 from handgrad.data.archives import read_archive, write_archive
 from handgrad.data.downloads import Unreachable, download, file_hash
@@ -118,14 +118,15 @@ def _is_whole(archive: Path, md5: str) -> bool:
 
 @contextmanager
 def _locked(cache: Path) -> Iterator[None]:
-    """Hold the cache alone: two downloads into one file would mix. A killed process lets go of it."""
+    """Lock the cache: two downloads must not write to one file. The lock of a killed process is released."""
     cache.mkdir(parents=True, exist_ok=True)
-    with (cache / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            logging.info("another run downloads the archive to %s; waiting for it", cache)
-            fcntl.flock(lock, fcntl.LOCK_EX)
+    lock = FileLock(cache / "lock")
+    try:
+        acquired = lock.acquire(blocking=False)
+    except Timeout:
+        logging.info("another run is downloading the archive to %s; waiting for it", cache)
+        acquired = lock.acquire()
+    with acquired:
         yield
 
 

@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from handgrad.errors import HandgradError
 
 
@@ -58,30 +60,19 @@ def scratch_folder(path: Path) -> Iterator[Path]:
 
 
 def _temporary(path: Path) -> Path:
-    """A path beside `path` that is this process's own; what killed processes left of theirs is removed.
+    """A path beside `path` for this process alone; leftovers of dead processes are removed.
 
-    So a job whose Snakemake was killed, and the one that repeats it, do not write into one file. The name has
-    the host, since on a cluster a process of another node may write beside this one.
+    A job whose Snakemake was killed and the job that repeats it therefore never write to the same file. The
+    host is part of the name: on a cluster, a process on another node may write to the same folder.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     own = f".{path.name}.{socket.gethostname()}"
-    for left in path.parent.glob(f"{glob.escape(own)}.*.partial"):
-        process = int(left.suffixes[-2][1:])
-        # Process numbers come again: what has this one's is a killed one's.
-        if process == os.getpid() or not _runs(process):
-            shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
+    for leftover in path.parent.glob(f"{glob.escape(own)}.*.partial"):
+        pid = int(leftover.suffixes[-2][1:])
+        # PIDs are reused: a leftover with our PID belongs to a dead process.
+        if pid == os.getpid() or not psutil.pid_exists(pid):
+            shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink(missing_ok=True)
     return path.with_name(f"{own}.{os.getpid()}.partial")
-
-
-def _runs(process: int) -> bool:
-    """Whether a process of this number runs on this machine."""
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass  # it runs, as another user's
-    return True
 
 
 def write_text(path: Path, text: str) -> None:
