@@ -1,13 +1,12 @@
-# The validated config, the parameter space made of it, and the fingerprints of the stages' code.
+# The validated config, the runs that it asks for, and the fingerprints of the stages' code.
 import json
 import os
 from pathlib import Path
 
-import pandas
 from snakemake.exceptions import WorkflowError
-from snakemake.utils import Paramspace
 
 from handgrad.errors import ConfigError
+from handgrad.hyperparameters import command_line, run_path
 from handgrad.pipeline.config import check_syntax, combinations, read_schema, validated
 from handgrad.pipeline.fingerprints import fingerprint
 
@@ -37,17 +36,13 @@ config = checked(
     validated, config, read_schema(ROOT / "workflow/schemas/config.schema.yaml")
 )
 
-# One row a run of each trainer: the combinations in the order of the config, each with every seed.
-RUNS = Paramspace(
-    pandas.DataFrame(
-        [
-            {**combination, "seed": seed}
-            for combination in combinations(config)
-            for seed in config["training"]["seeds"]
-        ]
-    )
-)
-RUN = f"results/runs/{RUNS.wildcard_pattern}/{{trainer}}"
+# Each run by the path of its folder: the combinations in the order of the config, each with every seed.
+RUNS = {
+    run_path(combination, seed): (combination, seed)
+    for combination in combinations(config)
+    for seed in config["training"]["seeds"]
+}
+RUN = "results/runs/{run}/{trainer}"
 TRAINERS = config["training"]["trainers"]
 
 # The archive that data.archive names, where data.source takes it: an input, so that a change of it is seen.
@@ -62,10 +57,7 @@ if config["data"]["archive"] and config["data"]["source"] in ("auto", "archive")
 
 
 wildcard_constraints:
-    lr=r"[^/]+",
-    weight_decay=r"[^/]+",
-    momentum=r"[^/]+",
-    seed=r"\d+",
+    run=r".+/seed~\d+",
     trainer="|".join(TRAINERS),
 
 
@@ -75,7 +67,18 @@ def run_folders(comparison):
     The files of a run are made together, and `compare` takes one of each run: whoever takes the comparison
     has them all. So the graph grows by one edge a run, and stays quick to plan with thousands of them.
     """
-    return [f"{Path(comparison).parent}/runs/{run}" for run in RUNS.instance_patterns]
+    return [f"{Path(comparison).parent}/runs/{run}" for run in RUNS]
+
+
+def run_options(wildcards):
+    """The command-line options of the training in a run's folder: its hyperparameters and seed."""
+    if wildcards.run not in RUNS:
+        raise WorkflowError(
+            f"results/runs/{wildcards.run}: the config has no such run; "
+            "add its combination under hyperparameters, or its seed under training.seeds"
+        )
+    combination, seed = RUNS[wildcards.run]
+    return [*command_line(combination), "--seed", str(seed)]
 
 
 def growing(amount):

@@ -2,7 +2,7 @@ rule compare:
     input:
         expand(
             "results/runs/{run}/{trainer}/model.safetensors",
-            run=RUNS.instance_patterns,
+            run=RUNS,
             trainer=TRAINERS,
         ),
     output:

@@ -8,9 +8,9 @@ rule train:
         metrics=f"{RUN}/metrics.json",
         predictions=f"{RUN}/validation_predictions.csv",
     log:
-        f"logs/train/{RUNS.wildcard_pattern}/{{trainer}}.log",
+        "logs/train/{run}/{trainer}.log",
     benchmark:
-        f"results/benchmarks/train/{RUNS.wildcard_pattern}/{{trainer}}.tsv"
+        "results/benchmarks/train/{run}/{trainer}.tsv"
     # Trainings first: the short jobs that wait for nothing then fill the cores while the last ones end.
     priority: 10
     threads: config["training"]["threads"]
@@ -19,6 +19,7 @@ rule train:
         runtime=growing(120),
         gpu=int(config["device"] == "cuda"),
     params:
+        run=run_options,
         epochs=config["training"]["epochs"],
         batch_size=config["training"]["batch_size"],
         hidden=config["model"]["hidden"],
@@ -34,8 +35,7 @@ rule train:
     shell:
         "python -m handgrad.stages.train "
         "--train-data {input.train_data:q} --validation-data {input.validation_data:q} "
-        "--trainer {wildcards.trainer} --lr {wildcards.lr} --weight-decay {wildcards.weight_decay} "
-        "--momentum {wildcards.momentum} --seed {wildcards.seed} --epochs {params.epochs} "
+        "--trainer {wildcards.trainer} {params.run} --epochs {params.epochs} "
         "--batch-size {params.batch_size} --hidden {params.hidden} --activation {params.activation} "
         "--dtype {params.dtype} --device {params.device} --threads {params.threads} "
         "--gradient-check-every {params.check_every} --checkpoint-every {params.checkpoint_every} "

@@ -3,20 +3,13 @@
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from handgrad.errors import HandgradError
-
-
-class Combination(NamedTuple):
-    """The hyperparameters of a run."""
-
-    lr: float
-    weight_decay: float
-    momentum: float
+from handgrad.hyperparameters import Combination
 
 
 @dataclass(frozen=True)

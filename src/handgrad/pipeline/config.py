@@ -13,8 +13,8 @@ import yaml
 from jsonschema import Draft202012Validator, ValidationError
 
 from handgrad.errors import ConfigError
+from handgrad.hyperparameters import HYPERPARAMETERS, Combination
 
-HYPERPARAMETERS = ("lr", "weight_decay", "momentum")
 MOST_VALUES = 1_000_000
 BOUNDS = {
     "minimum": "at least",
@@ -59,8 +59,17 @@ def check_syntax(path: Path) -> None:
 
 
 def read_schema(path: Path) -> dict[str, Any]:
-    """The JSON schema in the YAML file at `path`."""
+    """The JSON schema in the YAML file at `path`, with what `handgrad.hyperparameters` declares filled in."""
     schema: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    required = [name for name, parameter in HYPERPARAMETERS.items() if parameter.always_named]
+    values = {name: parameter.schema for name, parameter in HYPERPARAMETERS.items()}
+    lists = {
+        name: {"type": "array", "items": value, "minItems": 1, "uniqueItems": True}
+        for name, value in values.items()
+    }
+    parts = schema["properties"]
+    parts["hyperparameters"]["items"] |= {"required": required, "properties": values}
+    parts["grid"] |= {"required": required, "properties": lists}
     return schema
 
 
@@ -93,11 +102,12 @@ def validated(config: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
     return config
 
 
-def combinations(config: dict[str, Any]) -> list[dict[str, float]]:
+def combinations(config: dict[str, Any]) -> list[Combination]:
     """Every combination of hyperparameters of a validated config: those listed, then the grid's product."""
     grid = config.get("grid", {})
-    product = itertools.product(*(grid.get(name, []) for name in HYPERPARAMETERS))
-    return config["hyperparameters"] + [dict(zip(HYPERPARAMETERS, values, strict=True)) for values in product]
+    product = itertools.product(*grid.values()) if grid else []
+    from_grid = [dict(zip(grid, values, strict=True)) for values in product]
+    return [Combination.of(settings) for settings in [*config["hyperparameters"], *from_grid]]
 
 
 def _leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
@@ -189,6 +199,8 @@ def _expected(part: dict[str, Any], schema: dict[str, Any]) -> str:
         bounds = [f"{text} {part[key]}" for key, text in BOUNDS.items() if key in part]
         kind = "a whole number" if part["type"] == "integer" else "a number"
         return f"{kind}, {', '.join(bounds)}".rstrip(", ")
+    if part.get("type") == "boolean":
+        return "true or false"
     if part["type"] == "object":
         return f"a mapping with the keys {', '.join(part['properties'])}"
     if part["type"] == "array":
@@ -226,7 +238,8 @@ def _completed(value: Any, part: dict[str, Any], schema: dict[str, Any]) -> Any:
     if part.get("type") == "integer":
         return int(value)
     if part.get("type") == "number":
-        return float(value)
+        # Of -0.0 this makes 0.0, which is the same setting.
+        return float(value) + 0.0
     return value
 
 
@@ -237,10 +250,16 @@ def _contradictions(config: dict[str, Any]) -> list[str]:
     runs = combinations(config)
     if not runs:
         problems.append("hyperparameters is empty; expected at least one combination, there or in grid")
-    counts = Counter(tuple(run[name] for name in HYPERPARAMETERS) for run in runs)
-    for values in (values for values, count in counts.items() if count > 1):
-        named = ", ".join(f"{name} {value}" for name, value in zip(HYPERPARAMETERS, values, strict=True))
-        problems.append(f"hyperparameters and grid have the combination {named} twice; expected each once")
+    for combination, count in Counter(runs).items():
+        if count > 1:
+            problems.append(
+                f"hyperparameters and grid have the combination {combination} twice; expected each once"
+            )
+        if contradiction := combination.contradiction():
+            problems.append(
+                f"hyperparameters and grid have the combination {combination}, but {contradiction}; "
+                "change or remove it"
+            )
     if data["source"] == "archive" and data["archive"] is None:
         problems.append("data.archive is null; expected the path of an archive, since data.source is archive")
     if data["source"] == "download" and not data["mirrors"]:

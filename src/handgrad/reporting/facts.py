@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
+from handgrad.hyperparameters import HYPERPARAMETERS, Combination, shown_in
 from handgrad.reporting.statements import SIGNIFICANCE, statements
 
 Record = dict[str, Any]
-HYPERPARAMETERS = ("lr", "weight_decay", "momentum")
 # What one core of a present-day machine gives for float64 matrix products, in operations a second.
 REFERENCE_RATE = 5e10
 # Half the distance from 1 to the next float64.
@@ -36,12 +36,13 @@ def assemble(
 
     Args:
         histories: one a combination and seed, in the config's order, of the trainer whose models are
-            selected: `run` (the folder), lr, weight_decay, momentum, seed and the columns of history.csv.
+            selected: `run` (the folder), the hyperparameters, seed and the columns of history.csv.
         provenance: versions, machine, commit and fingerprints, see `provenance.py`.
         others: the contents of config.yaml, completed, and of the files of these names.
     """
     model = _model(config, summary)
     leaderboard = _leaderboard(selection)
+    shown = shown_in(Combination.of(row) for row in leaderboard["rows"])
     facts = {
         "report": config["report"],
         "config": config,
@@ -52,7 +53,8 @@ def assemble(
         "comparison": _comparison(comparison),
         "selection": {key: value for key, value in selection.items() if key != "ranking"},
         "leaderboard": leaderboard,
-        "effects": _effects(leaderboard["rows"]),
+        "hyperparameters": [{"name": name, "label": HYPERPARAMETERS[name].label} for name in shown],
+        "effects": _effects(leaderboard["rows"], shown),
         "health": _health([_run(history) for history in histories]),
         "training": _training(histories, selection["selected"]["run"], summary),
         "evaluation": _evaluation(evaluation),
@@ -265,18 +267,17 @@ def _leaderboard(selection: Record) -> Record:
     }
 
 
-def _effects(rows: Sequence[Record]) -> Record:
+def _effects(rows: Sequence[Record], names: Sequence[str]) -> Record:
     """What steps to the next value of each hyperparameter did, others equal; the largest first."""
     effects: Record = {}
-    for name in HYPERPARAMETERS:
-        lines: dict[tuple[float, ...], list[Record]] = {}
+    for name in names:
+        others = [other for other in names if other != name]
+        lines: dict[tuple[Any, ...], list[Record]] = {}
         for row in rows:
             if not row["diverged"]:
-                lines.setdefault(tuple(row[other] for other in HYPERPARAMETERS if other != name), []).append(
-                    row
-                )
+                lines.setdefault(tuple(row[other] for other in others), []).append(row)
         steps = [
-            _effect(name, before, after)
+            _effect(name, others, before, after)
             for line in lines.values()
             for before, after in pairwise(sorted(line, key=lambda row: row[name]))
         ]
@@ -284,7 +285,7 @@ def _effects(rows: Sequence[Record]) -> Record:
     return effects
 
 
-def _effect(name: str, before: Record, after: Record) -> Record:
+def _effect(name: str, others: Sequence[str], before: Record, after: Record) -> Record:
     low, high = difference_interval(
         after["validation_accuracy"],
         after["validation_accuracy_interval"],
@@ -295,7 +296,7 @@ def _effect(name: str, before: Record, after: Record) -> Record:
         "parameter": name,
         "from": before[name],
         "to": after[name],
-        "others": {other: before[other] for other in HYPERPARAMETERS if other != name},
+        "others": {other: before[other] for other in others},
         "accuracy_from": before["validation_accuracy"],
         "accuracy_to": after["validation_accuracy"],
         "difference": after["validation_accuracy"] - before["validation_accuracy"],
@@ -315,7 +316,9 @@ def _run(history: Record) -> Record:
     validation = [loss for loss in history["validation_loss"] if loss is not None]
     lowest = min(validation, default=None)
     return {
-        **{key: history[key] for key in ("run", *HYPERPARAMETERS, "seed")},
+        "run": history["run"],
+        **Combination.of(history).named(),
+        "seed": history["seed"],
         "epochs": len(losses),
         "diverged_epoch": next((epoch for epoch, loss in enumerate(losses, 1) if loss is None), None),
         "first_training_loss": losses[0],

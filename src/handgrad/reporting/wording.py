@@ -8,6 +8,8 @@ from typing import Any
 import yaml
 from markupsafe import Markup
 
+from handgrad.hyperparameters import short_value
+
 DASH = "\N{EN DASH}"
 SPACE = "\N{NO-BREAK SPACE}"
 MINUS = "\N{MINUS SIGN}"
@@ -85,6 +87,13 @@ def exact(number: float) -> Markup:
     return _number(f"{decimal:f}") if -6 < decimal.adjusted() < 7 else _scientific(decimal)
 
 
+def setting(value: Any) -> Markup:
+    """A hyperparameter's value: a number with all its digits, yes or no, a name."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return exact(value)
+    return escaped(short_value(value))
+
+
 def p_value(probability: float) -> Markup:
     """A probability as p = 0.031; what lies below 0.001 only as that."""
     text = "p < 0.001" if probability < 0.001 else f"p = {probability:.2g}"
@@ -100,6 +109,12 @@ def escaped(text: str) -> Markup:
     line = re.sub(r"(?<=www)\.", r"\.", line)
     line = re.sub(r"^(\w*)([-+.])(?=[-\s]|$)", r"\1\\\2", line)  # "- " and "1. " begin lists
     return Markup(line)
+
+
+def sentence(text: str) -> Markup:
+    """A text with a capital letter at its beginning."""
+    text = escaped(text) if not isinstance(text, Markup) else text
+    return Markup(text[:1].upper() + text[1:])
 
 
 def code(text: str) -> Markup:
@@ -149,8 +164,10 @@ FILTERS = {
         all_of,
         signif,
         exact,
+        setting,
         p_value,
         escaped,
+        sentence,
         code,
         listing,
         yaml_text,

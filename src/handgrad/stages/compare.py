@@ -12,6 +12,7 @@ from safetensors.numpy import load_file
 
 from handgrad.errors import HandgradError
 from handgrad.evaluation.agreement import Agreement, agreement
+from handgrad.hyperparameters import Combination
 from handgrad.stages.plumbing import read_json, run_stage, write_json
 
 RUN_FILES = ("model.safetensors", "history.csv", "metrics.json", "validation_predictions.csv")
@@ -64,7 +65,9 @@ def compare_trainers(folder: Path, trainers: list[str]) -> dict[str, Any]:
             f"{folder}: histories or models cannot be compared ({error}); delete it and run snakemake again"
         ) from error
     return {
-        **{name: metrics[name] for name in ("lr", "weight_decay", "momentum", "seed", "epochs")},
+        **Combination.of(metrics).named(),
+        "seed": metrics["seed"],
+        "epochs": metrics["epochs"],
         "loss_difference": max((pair.loss_difference for pair in pairs), default=0.0),
         "parameter_difference": max((pair.parameter_difference for pair in pairs), default=0.0),
         "bit_identical": all(pair.bit_identical for pair in pairs),

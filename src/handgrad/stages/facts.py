@@ -7,6 +7,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+from handgrad.hyperparameters import Combination
 from handgrad.reporting.facts import assemble
 from handgrad.reporting.provenance import collect
 from handgrad.stages.plumbing import read_json, run_stage, write_json
@@ -56,7 +57,8 @@ def read_history(folder: Path, trainer: str) -> dict[str, Any]:
     metrics = read_json(run / "metrics.json")
     return {
         "run": run.as_posix(),
-        **{name: metrics[name] for name in ("lr", "weight_decay", "momentum", "seed")},
+        **Combination.of(metrics).named(),
+        "seed": metrics["seed"],
         **{name: [_finite(float(row[name])) for row in rows] for name in rows[0] if name != "epoch"},
     }
 

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from handgrad.data.cifar10 import read_split
-from handgrad.evaluation.selection import Combination
+from handgrad.hyperparameters import Combination
 from handgrad.reporting.figures.combinations import leaderboard, trainer_agreement
 from handgrad.reporting.figures.curves import Curve, training_curves
 from handgrad.reporting.figures.gradients import epsilon_sweep
@@ -78,18 +78,16 @@ def data_name(source: dict[str, Any]) -> str:
 
 def read_curves(folders: list[Path], trainer: str, selection: dict[str, Any]) -> list[Curve]:
     """The histories of the runs with the selected seed, best combination first."""
-    by_combination = {}
+    histories = {}
     for folder in folders:
-        # A folder is named .../lr~0.01/weight_decay~0.0/momentum~0.9/seed~256.
-        values = dict(part.split("~") for part in folder.parts[-4:])
-        if int(values.pop("seed")) == selection["selected"]["seed"]:
-            combination = Combination(**{name: float(value) for name, value in values.items()})
-            by_combination[combination] = pd.read_csv(folder / trainer / "history.csv")
-    ranked = [
-        (Combination(row["lr"], row["weight_decay"], row["momentum"]), row["diverged"])
+        metrics = read_json(folder / trainer / "metrics.json")
+        if metrics["seed"] == selection["selected"]["seed"]:
+            histories[Combination.of(metrics)] = pd.read_csv(folder / trainer / "history.csv")
+    return [
+        Curve(combination, histories[combination], row["diverged"])
         for row in selection["ranking"]
+        for combination in [Combination.of(row)]
     ]
-    return [Curve(combination, by_combination[combination], diverged) for combination, diverged in ranked]
 
 
 if __name__ == "__main__":

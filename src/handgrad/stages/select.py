@@ -9,8 +9,9 @@ from typing import Any
 import pandas as pd
 
 from handgrad.errors import HandgradError
-from handgrad.evaluation.selection import Candidate, Combination, Run, decided_by, rank
+from handgrad.evaluation.selection import Candidate, Run, decided_by, rank
 from handgrad.evaluation.significance import paired_test, wilson_interval
+from handgrad.hyperparameters import Combination, named_in
 from handgrad.stages.plumbing import read_json, replacing, run_stage, write_json, write_text
 
 
@@ -35,7 +36,11 @@ def main() -> None:
     ranking = rank(runs)
     selected = ranking[0].best_run
     model = (Path(selected.folder) / "model.safetensors").read_bytes()
-    rows = [row(position, candidate, ranking[0]) for position, candidate in enumerate(ranking, start=1)]
+    names = named_in(candidate.combination for candidate in ranking)
+    rows = [
+        candidate_row(position, candidate, ranking[0], names)
+        for position, candidate in enumerate(ranking, start=1)
+    ]
 
     with replacing(options.output_model) as temporary:
         temporary.write_bytes(model)
@@ -57,7 +62,7 @@ def main() -> None:
             "seeds": [run.seed for run in ranking[0].runs],
             "ranking": rows,
             "selected": {
-                **selected.combination._asdict(),
+                **selected.combination.settings(names),
                 "seed": selected.seed,
                 "trainer": options.trainer,
                 "run": selected.folder,
@@ -68,7 +73,7 @@ def main() -> None:
                 "training_loss": selected.training_loss,
                 "decided_by": decided_by(ranking),
             },
-            "runner_up": runner_up(ranking),
+            "runner_up": runner_up(ranking, names),
         },
     )
     logging.info("selected %s: validation accuracy %.4f", selected.folder, selected.validation_accuracy)
@@ -79,7 +84,7 @@ def read_run(folder: Path, trainer: str, trainers: list[str]) -> Run:
     metrics = read_json(folder / trainer / "metrics.json")
     predictions = pd.read_csv(folder / trainer / "validation_predictions.csv")
     run = Run(
-        combination=Combination(metrics["lr"], metrics["weight_decay"], metrics["momentum"]),
+        combination=Combination.of(metrics),
         seed=metrics["seed"],
         folder=(folder / trainer).as_posix(),
         diverged=any(read_json(folder / name / "metrics.json")["diverged"] for name in trainers),
@@ -97,16 +102,19 @@ def read_run(folder: Path, trainer: str, trainers: list[str]) -> Run:
     return run
 
 
-def row(position: int, candidate: Candidate, selected: Candidate) -> dict[str, Any]:
+def candidate_row(
+    position: int, candidate: Candidate, selected: Candidate, names: list[str]
+) -> dict[str, Any]:
     """The row of the leaderboard of the candidate at a position of the ranking.
 
-    `mcnemar_p_value` is that of the comparison with the selected candidate on the same images.
+    `names` are the hyperparameters that get a column. `mcnemar_p_value` is that of the comparison with the
+    selected candidate on the same images.
     """
     images = len(candidate.runs[0].correct)
     comparable = candidate is not selected and not candidate.diverged
     return {
         "rank": position,
-        **candidate.combination._asdict(),
+        **candidate.combination.settings(names),
         "diverged": candidate.diverged,
         "validation_accuracy": candidate.validation_accuracy,
         "validation_accuracy_std": candidate.validation_accuracy_std,
@@ -122,14 +130,14 @@ def row(position: int, candidate: Candidate, selected: Candidate) -> dict[str, A
     }
 
 
-def runner_up(ranking: list[Candidate]) -> dict[str, Any] | None:
+def runner_up(ranking: list[Candidate], names: list[str]) -> dict[str, Any] | None:
     """The second of the ranking and how surely the first is better; None if there is none to select."""
     if len(ranking) == 1 or ranking[1].diverged:
         return None
     first, second = ranking[:2]
     only_first, only_second, p_value = paired_test(first.correct_seeds, second.correct_seeds)
     return {
-        **second.combination._asdict(),
+        **second.combination.settings(names),
         "validation_accuracy": second.validation_accuracy,
         "mcnemar": {
             "only_selected_correct": only_first,

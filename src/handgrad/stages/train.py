@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from handgrad.data.batches import Batches
 from handgrad.data.cifar10 import read_split
 from handgrad.errors import HandgradError
+from handgrad.hyperparameters import HYPERPARAMETERS, Combination
 from handgrad.networks import MyMLP
 from handgrad.pipeline.fingerprints import fingerprint
 from handgrad.stages.checkpoints import load_checkpoint, save_checkpoint, settings_hash
@@ -54,9 +55,12 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--train-data", type=Path, required=True)
     parser.add_argument("--validation-data", type=Path, required=True)
     parser.add_argument("--trainer", choices=TRAINERS, required=True)
-    parser.add_argument("--lr", type=float, required=True)
-    parser.add_argument("--weight-decay", type=float, required=True)
-    parser.add_argument("--momentum", type=float, required=True)
+    for name, parameter in HYPERPARAMETERS.items():
+        flag = "--" + name.replace("_", "-")
+        if parameter.type is bool:
+            parser.add_argument(flag, action=argparse.BooleanOptionalAction, default=parameter.default)
+        else:
+            parser.add_argument(flag, type=parameter.type, default=parameter.default)
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--epochs", type=int, required=True)
     parser.add_argument("--batch-size", type=int, required=True)
@@ -114,9 +118,7 @@ def run_trainer(options: argparse.Namespace, model: MyMLP, training: Batches, va
         more = {"gradient_check_every": options.gradient_check_every}
     return TRAINERS[options.trainer](
         options.epochs,
-        lr=options.lr,
-        weight_decay=options.weight_decay,
-        momentum=options.momentum,
+        **Combination.of(vars(options)).sgd,
         model=model,
         loss_fn=nn.CrossEntropyLoss(),
         train_loader=training,
@@ -134,9 +136,8 @@ def checkpoint_path(options: argparse.Namespace) -> Path:
 
 def training_settings(options: argparse.Namespace) -> dict[str, object]:
     """What a checkpoint depends on, the data aside."""
-    hyperparameters = ("trainer", "lr", "weight_decay", "momentum", "seed", "epochs", "batch_size")
-    others = ("hidden", "activation", "dtype", "device", "threads")
-    settings = {name: getattr(options, name) for name in (*hyperparameters, *others)}
+    others = ("trainer", "seed", "epochs", "batch_size", "hidden", "activation", "dtype", "device", "threads")
+    settings = {name: getattr(options, name) for name in (*HYPERPARAMETERS, *others)}
     return settings | {"code": fingerprint("train")}
 
 
@@ -175,9 +176,7 @@ def metrics(options: argparse.Namespace, model: MyMLP, history: History) -> dict
     if diverged_epoch is not None:
         logging.info("diverged in epoch %d", diverged_epoch)
     return {
-        "lr": options.lr,
-        "weight_decay": options.weight_decay,
-        "momentum": options.momentum,
+        **Combination.of(vars(options)).named(),
         "seed": options.seed,
         "trainer": options.trainer,
         "epochs": history.epochs,

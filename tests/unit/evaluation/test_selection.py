@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from handgrad.errors import HandgradError
-from handgrad.evaluation.selection import Combination, Run, decided_by, rank
+from handgrad.evaluation.selection import Run, decided_by, rank
+from handgrad.hyperparameters import Combination
 
 A, B, C = Combination(0.01, 0.0, 0.0), Combination(0.01, 0.0, 0.9), Combination(0.1, 0.0, 0.0)
 

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handgrad.errors import ConfigError
+from handgrad.hyperparameters import Combination
 from handgrad.pipeline.config import combinations, read_schema, validated
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -58,12 +59,42 @@ def test_grid_adds_its_product_after_the_listed_combinations():
     grid = {"lr": [0.1, 0.2], "weight_decay": [0], "momentum": [0, 0.5]}
     config = validated({"hyperparameters": [RUN], "grid": grid}, SCHEMA)
     assert combinations(config) == [
-        {"lr": 0.01, "weight_decay": 0.0, "momentum": 0.9},
-        {"lr": 0.1, "weight_decay": 0.0, "momentum": 0.0},
-        {"lr": 0.1, "weight_decay": 0.0, "momentum": 0.5},
-        {"lr": 0.2, "weight_decay": 0.0, "momentum": 0.0},
-        {"lr": 0.2, "weight_decay": 0.0, "momentum": 0.5},
+        Combination(lr=0.01, weight_decay=0.0, momentum=0.9),
+        Combination(lr=0.1, weight_decay=0.0, momentum=0.0),
+        Combination(lr=0.1, weight_decay=0.0, momentum=0.5),
+        Combination(lr=0.2, weight_decay=0.0, momentum=0.0),
+        Combination(lr=0.2, weight_decay=0.0, momentum=0.5),
     ]
+
+
+def test_any_hyperparameter_can_be_in_the_list_and_in_the_grid():
+    grid = {"nesterov": [False, True], "lr": [0.1], "weight_decay": [0], "momentum": [0.9]}
+    config = validated({"hyperparameters": [RUN | {"dampening": 0.5}], "grid": grid}, SCHEMA)
+    assert combinations(config) == [
+        Combination(0.01, 0.0, 0.9, dampening=0.5),
+        Combination(0.1, 0.0, 0.9, nesterov=False),
+        Combination(0.1, 0.0, 0.9, nesterov=True),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"momentum": 0}, "lr 0.01, weight_decay 0.0, momentum 0.0, nesterov true"),
+        ({"dampening": 0.5}, "lr 0.01, weight_decay 0.0, momentum 0.9, dampening 0.5, nesterov true"),
+    ],
+)
+def test_nesterov_without_momentum_or_with_dampening_is_refused(settings, named):
+    assert complaint({"hyperparameters": [RUN, RUN | {"nesterov": True} | settings]}) == (
+        f"config: hyperparameters and grid have the combination {named}, but nesterov needs momentum above 0 "
+        "and dampening 0; change or remove it"
+    )
+
+
+def test_minus_zero_is_zero():
+    config = validated({"hyperparameters": [RUN | {"weight_decay": -0.0}]}, SCHEMA)
+    assert repr(combinations(config)[0].weight_decay) == "0.0"
+    assert "twice" in complaint({"hyperparameters": [RUN, RUN | {"weight_decay": -0.0}]})
 
 
 def test_numbers_get_the_type_that_the_schema_names():
@@ -143,5 +174,5 @@ def test_any_config_is_either_completed_or_refused_with_one_config_error(config)
     except ConfigError as error:
         assert str(error).startswith("config: ")
         return
-    assert all(math.isfinite(run["lr"]) for run in combinations(completed))
+    assert all(math.isfinite(run.lr) for run in combinations(completed))
     assert validated(completed, SCHEMA) == completed

@@ -23,7 +23,7 @@ from matplotlib.text import Text
 from PIL import Image
 
 from handgrad.data.cifar10 import read_split
-from handgrad.evaluation.selection import Combination
+from handgrad.hyperparameters import Combination
 from handgrad.reporting.figures.combinations import leaderboard, trainer_agreement
 from handgrad.reporting.figures.curves import Curve, training_curves
 from handgrad.reporting.figures.gradients import epsilon_sweep

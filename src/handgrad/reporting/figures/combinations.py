@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 from numpy.typing import NDArray
 
+from handgrad.hyperparameters import HYPERPARAMETERS, Combination, short_value, shown_in
 from handgrad.reporting.figures.style import (
     BLUE,
     GREY,
@@ -23,13 +24,8 @@ from handgrad.reporting.figures.style import (
 LEADERBOARD_ROWS = 20
 # More points than this are small, and one bitmap, or the file would grow with every run.
 MANY_RUNS = 100
-# The columns beside the leaderboard: head, key of the row, points from the axis to the right edge.
-COLUMNS = [
-    ("Rank", "rank", 158),
-    ("Learning\nrate", "lr", 112),
-    ("Weight\ndecay", "weight_decay", 64),
-    ("Momentum", "momentum", 10),
-]
+# Of the columns beside the leaderboard, in points: the width of a character, and the space between columns.
+CHARACTER, GAP = 5, 12
 # The distance from 1 to the next number of 64 bits.
 FLOAT64_STEP = 2.0**-52
 
@@ -89,11 +85,16 @@ def _columns(axes: Axes, positions: NDArray[np.int_], rows: list[dict[str, Any]]
     """Write rank and hyperparameters of the rows in columns at the left of the axis, with heads."""
     look: dict[str, Any] = {"textcoords": "offset points", "horizontalalignment": "right", "fontsize": 8}
     beside = axes.get_yaxis_transform()
-    for head, key, distance in COLUMNS:
+    columns = {"Rank": [f"{row['rank']:,}" for row in rows]}
+    for name in shown_in(Combination.of(row) for row in rows):
+        head = HYPERPARAMETERS[name].label.capitalize().replace(" ", "\n")
+        columns[head] = [short_value(row[name]) for row in rows]
+    distance = GAP
+    for head, texts in reversed(columns.items()):
         axes.annotate(head, (0, 1), xytext=(-distance, 2), xycoords="axes fraction", va="bottom", **look)
-        for position, row in zip(positions, rows, strict=True):
-            text = f"{row[key]:,}" if key == "rank" else f"{row[key]:g}"
+        for position, text in zip(positions, texts, strict=True):
             axes.annotate(text, (0, position), xytext=(-distance, 0), xycoords=beside, va="center", **look)
+        distance += CHARACTER * max(map(len, [*head.split("\n"), *texts])) + GAP
 
 
 @styled

@@ -10,9 +10,8 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
-from handgrad.evaluation.selection import Combination
+from handgrad.hyperparameters import HYPERPARAMETERS, Combination, short_label, shown_in
 from handgrad.reporting.figures.style import (
-    ABBREVIATIONS,
     BLUE,
     GREEN,
     GREY,
@@ -22,7 +21,6 @@ from handgrad.reporting.figures.style import (
     VERMILION,
     new_figure,
     percentages,
-    short,
     styled,
     whole_numbers,
 )
@@ -76,7 +74,9 @@ def training_curves(curves: Sequence[Curve], classes: int, seed: int, data: str)
         whole_numbers(below)
     _logarithmic_where_wide(panels[0, 0], curves[0].history[["training_loss", "validation_loss"]])
     handles, labels = panels[1, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower left", ncols=2, title=ABBREVIATIONS, alignment="left")
+    shown = [HYPERPARAMETERS[name] for name in shown_in(curve.combination for curve in curves)]
+    title = ", ".join(f"{parameter.abbreviation}: {parameter.label}" for parameter in shown)
+    figure.legend(handles, labels, loc="outside lower left", ncols=2, title=title, alignment="left")
     return figure
 
 
@@ -87,8 +87,9 @@ def _all_runs(axes: Axes, curves: Sequence[Curve], column: str) -> None:
     if others:
         label = f"{len(others):,} other runs" if len(others) > 1 else "1 other run"
         _bundle(axes, [curve.history for curve in others], column, color=PALE, label=label)
+    shown = shown_in(curve.combination for curve in curves)
     for rank, (curve, (colour, line)) in enumerate(zip(best, BEST, strict=False), start=1):
-        label = f"{rank}.  {short(curve.combination)}" + (" (selected)" if rank == 1 else "")
+        label = f"{rank}.  {short_label(curve.combination, shown)}" + (" (selected)" if rank == 1 else "")
         width, front = (2.2, 4) if rank == 1 else (1.4, 3)
         look = {"color": colour, "linestyle": line, "linewidth": width, "zorder": front}
         _line(axes, curve.history, column, label=label, **look)

@@ -9,8 +9,6 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from handgrad.evaluation.selection import Combination
-
 # The palette of Okabe and Ito (2008), which people with any colour vision tell apart.
 BLUE, ORANGE, GREEN, VERMILION, PURPLE = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7"
 INK, GREY, PALE = "#222222", "#767676", "#BBBBBB"
@@ -91,11 +89,3 @@ def percentages(axis: Axis) -> None:
 def percent(fraction: float) -> str:
     """0.8575 as "85.8%"."""
     return f"{100 * fraction:.1f}%"
-
-
-def short(combination: Combination) -> str:
-    """A combination in the space of a legend's entry; `ABBREVIATIONS` explains it."""
-    return f"lr {combination.lr:g}, wd {combination.weight_decay:g}, m {combination.momentum:g}"
-
-
-ABBREVIATIONS = "lr: learning rate, wd: weight decay, m: momentum"
