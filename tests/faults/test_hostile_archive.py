@@ -31,7 +31,7 @@ def test_a_hostile_archive_of_the_users_own_stops_the_run(project, tmp_path):
     result = snakemake(project, "--cores", "2")
     assert result.returncode == 1
     assert (
-        "error: own.tar.gz: cifar-10-batches-py/data_batch_4: not a pickle of numpy arrays "
+        "error: own.tar.gz: cifar-10-batches-py/data_batch_4: not a pickle of NumPy arrays "
         "(it asks for posix.mkdir, which is not allowed in data); get the archive again"
     ) in result.stdout, result.stdout
     assert "Traceback" not in result.stdout

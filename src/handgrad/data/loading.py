@@ -2,22 +2,15 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch.utils.data import TensorDataset
 
+from handgrad.data.archives import Labelled, read_folder
 from handgrad.data.cifar10 import CIFAR10_CLASSES, Split, channel_statistics
 from handgrad.errors import DataError
-
-
-class Labelled(NamedTuple):
-    """All training or all test images of an archive, uint8 [N, 3, 32, 32], and their CIFAR-10 labels, [N]."""
-
-    images: NDArray[np.uint8]
-    labels: NDArray[np.int64]
 
 
 def load_cifar2(
@@ -32,18 +25,15 @@ def load_cifar2(
     `MyMLP().double()`.
 
     Args:
-        root: the folder that holds cifar-10-batches-py, an extracted archive. The archive must be trusted:
-            unpickling its files runs whatever they contain.
+        root: the folder that holds cifar-10-batches-py, an extracted archive. Nothing in it is executed.
         classes: of CIFAR10_CLASSES; a label is the position of its class here.
         validation_fraction: the share of the training images that is set aside, between 0 and 1.
         seed: of the random split.
 
     Raises:
-        DataError: if a split has no image of one of the classes.
+        DataError: if the archive is damaged, or a split has no image of one of the classes.
     """
-    splits = split_classes(
-        read_images(root, train=True), read_images(root, train=False), classes, validation_fraction, seed
-    )
+    splits = split_classes(*read_folder(Path(root)), classes, validation_fraction, seed)
     training, validation, test = (
         TensorDataset(
             torch.from_numpy(split.normalised(np.float64)).view(split.images.shape),
@@ -86,23 +76,6 @@ def split_classes(
         Split(*chosen["validation"], mean, std),
         Split(*chosen["test"], mean, std),
     )
-
-
-def read_images(root: Path | str, train: bool) -> Labelled:
-    """All training or test images of an extracted archive and their CIFAR-10 labels, by torchvision."""
-    # Imported here: it takes longer than everything else that `import handgrad` users need.
-    from torchvision.datasets import CIFAR10
-
-    class AnyArchive(CIFAR10):
-        """torchvision's reader without its own checksums, which only the official archive meets."""
-
-        train_list = [[name, None] for name, _ in CIFAR10.train_list]  # noqa: RUF012
-        test_list = [[name, None] for name, _ in CIFAR10.test_list]  # noqa: RUF012
-        meta = CIFAR10.meta | {"md5": None}
-
-    dataset = AnyArchive(root, train=train)
-    # The type is named because an archive without images has no label to infer it from.
-    return Labelled(dataset.data.transpose(0, 3, 1, 2), np.array(dataset.targets, dtype=np.int64))
 
 
 def _choose(

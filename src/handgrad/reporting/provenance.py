@@ -10,7 +10,6 @@ from typing import Any
 PACKAGES = (
     "handgrad",
     "torch",
-    "torchvision",
     "numpy",
     "scipy",
     "pandas",

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from safetensors.numpy import save
 
-from handgrad.data.archives import extract_archive
+from handgrad.data.archives import read_archive
 from handgrad.data.cifar10 import CIFAR10_CLASSES, describe, image_counts
-from handgrad.data.loading import read_images, split_classes
+from handgrad.data.loading import split_classes
 from handgrad.errors import DataError
-from handgrad.stages.plumbing import replacing, run_stage, scratch_folder, write_json
+from handgrad.stages.plumbing import replacing, run_stage, write_json
 
 
 def main() -> None:
@@ -26,9 +26,7 @@ def main() -> None:
     parser.add_argument("--output-summary", type=Path, required=True)
     options = parser.parse_args()
 
-    with scratch_folder(options.output_train.with_name("extracted")) as folder:
-        extract_archive(options.archive, folder)
-        training, test = read_images(folder, train=True), read_images(folder, train=False)
+    training, test = read_archive(options.archive, str(options.archive))
     try:
         splits = split_classes(training, test, options.classes, options.validation_fraction, options.seed)
     except DataError as error:

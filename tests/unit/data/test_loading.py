@@ -1,12 +1,13 @@
 import pickle
+import tarfile
 
 import numpy as np
 import pytest
 import torch
 from helpers.small_archives import make_batches, write_archive
 
-from handgrad.data.archives import extract_archive
-from handgrad.data.loading import Labelled, load_cifar2, read_images, split_classes
+from handgrad.data.archives import Labelled, read_folder
+from handgrad.data.loading import load_cifar2, split_classes
 from handgrad.errors import DataError
 
 
@@ -58,14 +59,21 @@ def test_a_split_without_images_of_a_class_is_refused(images):
         split_classes(everything, everything, ["airplane", "bird"], 0.1, 0)
 
 
-def test_torchvision_reads_the_archive_as_it_was_written(tmp_path):
+def extract(archive, target):
+    with tarfile.open(archive) as opened:
+        opened.extractall(target, filter="data")
+
+
+def test_an_extracted_archive_has_the_images_and_labels_that_were_written(tmp_path):
     write_archive(tmp_path / "small.tar.gz", per_class_train=10, per_class_test=4)
-    extract_archive(tmp_path / "small.tar.gz", tmp_path)
+    extract(tmp_path / "small.tar.gz", tmp_path)
     batches = make_batches(per_class_train=10, per_class_test=4)
-    images, labels = read_images(tmp_path, train=True)
+    (images, labels), (test_images, test_labels) = read_folder(tmp_path)
     expected = np.concatenate([batches[f"data_batch_{k}"]["data"] for k in range(1, 6)])
     assert np.array_equal(images.reshape(-1, 3072), expected)
     assert labels.tolist() == [label for k in range(1, 6) for label in batches[f"data_batch_{k}"]["labels"]]
+    assert np.array_equal(test_images.reshape(-1, 3072), batches["test_batch"]["data"])
+    assert test_labels.tolist() == batches["test_batch"]["labels"]
 
 
 def test_an_extracted_archive_without_images_is_refused(tmp_path):
@@ -74,14 +82,25 @@ def test_an_extracted_archive_without_images_is_refused(tmp_path):
     for name, content in make_batches().items():
         if name != "batches.meta":
             content = {"data": np.zeros((0, 3072), dtype=np.uint8), "labels": []}
-        (folder / name).write_bytes(pickle.dumps(content))
-    with pytest.raises(DataError, match="the training images have none of class airplane"):
+        (folder / name).write_bytes(pickle.dumps(content, protocol=4))
+    with pytest.raises(DataError, match="data_batch_1: has no images"):
         load_cifar2(tmp_path)
+
+
+def test_nothing_in_an_extracted_archive_is_executed(tmp_path):
+    write_archive(tmp_path / "small.tar.gz")
+    extract(tmp_path / "small.tar.gz", tmp_path)
+    canary = tmp_path / "canary"
+    hostile = b"cos\nmkdir\n(V" + str(canary).encode() + b"\ntR."
+    (tmp_path / "cifar-10-batches-py/data_batch_2").write_bytes(hostile)
+    with pytest.raises(DataError, match="data_batch_2: not a pickle of NumPy arrays"):
+        load_cifar2(tmp_path)
+    assert not canary.exists()
 
 
 def test_load_cifar2_normalises_by_the_training_images(tmp_path):
     write_archive(tmp_path / "small.tar.gz", per_class_train=50, per_class_test=10)
-    extract_archive(tmp_path / "small.tar.gz", tmp_path)
+    extract(tmp_path / "small.tar.gz", tmp_path)
     training, validation, test = load_cifar2(tmp_path, validation_fraction=0.2)
     assert [len(training), len(validation), len(test)] == [80, 20, 20]
     inputs = training.tensors[0]

@@ -188,7 +188,7 @@ def write_inputs(folder):
 STAGE = """
 import runpy, sys
 runpy.run_module("handgrad.stages.facts", run_name="__main__")
-heavy = {"torch", "torchvision", "pandas", "scipy", "sklearn", "matplotlib"} & set(sys.modules)
+heavy = {"torch", "pandas", "scipy", "sklearn", "matplotlib"} & set(sys.modules)
 sys.exit(f"imported {heavy}" if heavy else 0)
 """
 
