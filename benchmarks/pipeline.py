@@ -13,7 +13,6 @@
 import argparse
 import json
 import multiprocessing
-import os
 import shutil
 import statistics
 import subprocess
@@ -27,6 +26,8 @@ import torch
 import yaml
 from safetensors.torch import load_file, save_file
 from training import draw, floor
+
+from handgrad.stages.command_line import flags
 
 ROOT = Path(__file__).resolve().parents[1]
 TRAINERS = ["train", "train_manual_update", "train_manual_backprop"]
@@ -49,16 +50,16 @@ def start_up(folder: Path, prepared: Path, turns: int) -> pandas.DataFrame:
     for name in ("train", "validation"):
         tensors = load_file(prepared / f"results/data/{name}.safetensors")
         save_file({key: value[:64].clone() for key, value in tensors.items()}, folder / f"{name}.safetensors")
-    options = ["--train-data", "train.safetensors", "--validation-data", "validation.safetensors"]
-    for option, value in {
-        "lr": 0.01, "weight-decay": 0.01, "momentum": 0.9, "seed": 256, "epochs": 1, "batch-size": 64,
-        "hidden": 8, "activation": "relu", "dtype": "float64", "device": "cpu", "threads": 1,
-        "gradient-check-every": 0, "checkpoint-every": 0, "output-model": "m", "output-history": "h",
-        "output-metrics": "e", "output-predictions": "p",
-    }.items():  # fmt: skip
-        options += [f"--{option}", str(value)]
+    options = {
+        "train_data": "train.safetensors", "validation_data": "validation.safetensors",
+        "lr": 0.01, "weight_decay": 0.01, "momentum": 0.9, "seed": 256, "epochs": 1, "batch_size": 64,
+        "hidden": [8], "activation": "relu", "dtype": "float64", "device": "cpu", "threads": 1,
+        "gradient_check_every": 0, "checkpoint_every": 0, "output_model": "m", "output_history": "h",
+        "output_metrics": "e", "output_predictions": "p",
+    }  # fmt: skip
     commands = {"import torch": ["-c", "import torch"]} | {
-        trainer: ["-m", "handgrad.stages.train", "--trainer", trainer, *options] for trainer in TRAINERS
+        trainer: ["-m", "handgrad.stages.train", *flags(options | {"trainer": trainer})]
+        for trainer in TRAINERS
     }
     times: dict[str, list[float]] = {name: [] for name in commands}
     for _ in range(turns):
@@ -127,10 +128,9 @@ def tiny_config(combinations: int) -> dict:
 
 def snakemake(folder: Path, *options: str) -> float:
     """Run Snakemake in `folder` and return the seconds that it took."""
-    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     start = time.perf_counter()
     command = [sys.executable, "-m", "snakemake", "--quiet", "all", "--cores", str(CORES), *options]
-    subprocess.run(command, cwd=folder, env=environment, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL)
     return time.perf_counter() - start
 
 

@@ -131,18 +131,6 @@ def run_path(combination: Combination, seed: int) -> str:
     return "/".join(f"{name}~{value_text(value)}" for name, value in settings.items())
 
 
-def command_line(combination: Combination) -> list[str]:
-    """The options of the stage `train` that set every hyperparameter: --lr 0.01 ... --no-nesterov."""
-    words = []
-    for name, value in combination.settings().items():
-        option = name.replace("_", "-")
-        if isinstance(value, bool):
-            words += [f"--{option}" if value else f"--no-{option}"]
-        else:
-            words += [f"--{option}", value_text(value)]
-    return words
-
-
 def value_text(value: Any) -> str:
     """A value as the config has it; floats have every digit, so that two values never share a text."""
     return str(value).lower() if isinstance(value, bool) else str(value)

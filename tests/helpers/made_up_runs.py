@@ -11,15 +11,6 @@ from safetensors.numpy import save_file
 HYPERPARAMETERS = ("lr", "weight_decay", "momentum")
 
 
-def arguments(options: dict[str, object]) -> list[str]:
-    """The words of a command line; a list gives one option several values."""
-    return [
-        str(word)
-        for name, value in options.items()
-        for word in (name, *(value if isinstance(value, list | tuple) else [value]))
-    ]
-
-
 def write_json(path: Path, content: object) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(content))

@@ -49,7 +49,6 @@ def environment(folder: Path, **variables: str) -> dict[str, str]:
     return os.environ | {
         "PYTHONPATH": str(folder / "src"),
         "HANDGRAD_CACHE": str(folder / "cache"),
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         **variables,
     }
 

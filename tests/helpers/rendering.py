@@ -39,7 +39,7 @@ def render(report: Path, form: str, style: Path = ROOT / "report/style") -> subp
             *(sys.executable, "-m", "handgrad.stages.render"),
             *("--report", report, "--format", form),
             *("--style", *sorted((style / form).iterdir())),
-            *("--output", report.with_suffix(f".{form}")),
+            *("--output-document", report.with_suffix(f".{form}")),
         ],
         capture_output=True,
         text=True,

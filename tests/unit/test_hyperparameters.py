@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from handgrad.hyperparameters import (
     HYPERPARAMETERS,
     Combination,
-    command_line,
     named_in,
     run_path,
     short_label,
@@ -80,13 +79,6 @@ def test_what_is_named_and_what_is_shown():
     # It identifies the combination, but there is nothing to tell apart.
     assert named_in([fast]) == [*always, "nesterov"]
     assert shown_in([fast]) == always
-
-
-def test_the_command_line_names_every_hyperparameter():
-    words = command_line(Combination(0.01, 0.0, 0.9, nesterov=True))
-    assert words[:2] == ["--lr", "0.01"]
-    assert "--nesterov" in words
-    assert len([word for word in words if word.startswith("--")]) == len(HYPERPARAMETERS)
 
 
 @pytest.mark.parametrize(

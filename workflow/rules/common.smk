@@ -1,14 +1,16 @@
 # The validated config, the runs that it asks for, and the fingerprints of the stages' code.
 import json
 import os
+import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
 from handgrad.errors import ConfigError
-from handgrad.hyperparameters import command_line, run_path
+from handgrad.hyperparameters import run_path
 from handgrad.pipeline.config import check_syntax, combinations, read_schema, validated
 from handgrad.pipeline.fingerprints import fingerprint
+from handgrad.stages.command_line import flags
 
 # Relative where the project runs in its own folder, so that nothing is rerun when that folder is moved.
 ROOT = Path(os.path.relpath(Path(str(workflow.current_basedir)).parents[1]))
@@ -70,15 +72,46 @@ def run_folders(comparison):
     return [f"{Path(comparison).parent}/runs/{run}" for run in RUNS]
 
 
-def run_options(wildcards):
-    """The command-line options of the training in a run's folder: its hyperparameters and seed."""
+def run_settings(wildcards):
+    """The hyperparameters, seed and trainer of a training, found by its folder."""
     if wildcards.run not in RUNS:
         raise WorkflowError(
             f"results/runs/{wildcards.run}: the config has no such run; "
             "add its combination under hyperparameters, or its seed under training.seeds"
         )
     combination, seed = RUNS[wildcards.run]
-    return [*command_line(combination), "--seed", str(seed)]
+    return combination.settings() | {"seed": seed, "trainer": wildcards.trainer}
+
+
+def compared_runs(wildcards, input, output):
+    return run_folders(input.comparison)
+
+
+def command(stage, **options):
+    """The command of a stage and its files: named inputs as options of these names, outputs as --output-NAME.
+
+    What has no name is not passed. `options` are functions of (wildcards, input, output) for the options that
+    depend on files. The interpreter is the one that runs Snakemake, whatever PATH says.
+    """
+
+    def words(wildcards, input, output):
+        files = {name: file for name, file in input.items()}
+        files |= {f"output_{name}": file for name, file in output.items()}
+        files |= {
+            name: option(wildcards, input, output) for name, option in options.items()
+        }
+        return [sys.executable, "-m", f"handgrad.stages.{stage}", *flags(files)]
+
+    return words
+
+
+def settings(of_wildcards=dict, **values):
+    """The options of a stage that are not files; a job is rerun when they change.
+
+    `of_wildcards` gives those that differ from job to job: by default, the wildcards themselves. The result is
+    a function because Snakemake takes braces in a string, such as a title's, for wildcards.
+    """
+    return lambda wildcards: flags({**of_wildcards(wildcards), **values})
 
 
 def growing(amount):

@@ -14,23 +14,21 @@ rule fetch:
         mem_mb=1000,
         runtime=180,
     params:
-        source=config["data"]["source"],
-        # Functions, in whose texts Snakemake leaves braces alone.
-        archive=lambda wildcards: (
-            [f"--archive={config['data']['archive']}"] if ARCHIVE else []
+        command=command("fetch"),
+        settings=settings(
+            source=config["data"]["source"],
+            archive=config["data"]["archive"] if ARCHIVE else None,
+            classes=config["data"]["classes"],
+            mirrors=config["data"]["mirrors"],
+            md5=config["data"]["md5"],
+            seed=config["seed"],
         ),
-        classes=config["data"]["classes"],
-        mirrors=lambda wildcards: config["data"]["mirrors"],
-        md5=config["data"]["md5"],
-        seed=config["seed"],
         code=fingerprint("fetch"),
     message:
-        "Fetching CIFAR-10 (source: {params.source})"
+        f"Fetching CIFAR-10 (source: {config['data']['source']})"
     # The progress and a fall-back to the stand-in must be seen on the console, not in the log alone.
     shell:
-        "python -m handgrad.stages.fetch --source {params.source} {params.archive:q} "
-        "--classes {params.classes} --mirrors {params.mirrors:q} --md5 {params.md5} --seed {params.seed} "
-        "--output-archive {output.archive:q} --output-source {output.source:q} 2>&1 | tee {log:q} >&2"
+        "{params.command:q} {params.settings:q} 2>&1 | tee {log:q} >&2"
 
 
 rule prepare:
@@ -50,14 +48,14 @@ rule prepare:
         mem_mb=growing(3000),
         runtime=growing(20),
     params:
-        classes=config["data"]["classes"],
-        validation_fraction=config["data"]["validation_fraction"],
-        seed=config["seed"],
+        command=command("prepare"),
+        settings=settings(
+            classes=config["data"]["classes"],
+            validation_fraction=config["data"]["validation_fraction"],
+            seed=config["seed"],
+        ),
         code=fingerprint("prepare"),
     message:
-        "Keeping {params.classes}, splitting and measuring the images"
+        f"Keeping {' '.join(config['data']['classes'])}, splitting and measuring the images"
     shell:
-        "python -m handgrad.stages.prepare --archive {input.archive:q} --classes {params.classes} "
-        "--validation-fraction {params.validation_fraction} --seed {params.seed} "
-        "--output-train {output.train:q} --output-validation {output.validation:q} "
-        "--output-test {output.test:q} --output-summary {output.summary:q} 2> {log:q}"
+        "{params.command:q} {params.settings:q} 2> {log:q}"

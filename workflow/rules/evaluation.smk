@@ -6,7 +6,7 @@ rule compare:
             trainer=TRAINERS,
         ),
     output:
-        "results/comparison.json",
+        comparison="results/comparison.json",
     log:
         "logs/compare.log",
     benchmark:
@@ -17,20 +17,25 @@ rule compare:
         mem_mb=1000,
         runtime=20,
     params:
-        run_folders=lambda wildcards, output: run_folders(output[0]),
-        trainers=TRAINERS,
-        tolerance=config["comparison"]["tolerance"],
+        command=command(
+            "compare",
+            run_folders=lambda wildcards, input, output: run_folders(
+                output.comparison
+            ),
+        ),
+        settings=settings(
+            trainers=TRAINERS, tolerance=config["comparison"]["tolerance"]
+        ),
         code=fingerprint("compare"),
     message:
         "Comparing the trainers with each other"
     shell:
-        "python -m handgrad.stages.compare --run-folders {params.run_folders:q} "
-        "--trainers {params.trainers} --tolerance {params.tolerance} --output {output:q} 2> {log:q}"
+        "{params.command:q} {params.settings:q} 2> {log:q}"
 
 
 rule select:
     input:
-        comparison=rules.compare.output,
+        comparison=rules.compare.output.comparison,
     output:
         selection=report(
             "results/selection.json",
@@ -53,17 +58,13 @@ rule select:
         mem_mb=1000,
         runtime=20,
     params:
-        run_folders=lambda wildcards, input: run_folders(input.comparison[0]),
-        trainers=TRAINERS,
-        trainer=TRAINERS[0],
+        command=command("select", run_folders=compared_runs),
+        settings=settings(trainers=TRAINERS, trainer=TRAINERS[0]),
         code=fingerprint("select"),
     message:
         "Selecting the best model on validation accuracy"
     shell:
-        "python -m handgrad.stages.select --run-folders {params.run_folders:q} "
-        "--trainer {params.trainer} --trainers {params.trainers} --comparison {input.comparison:q} "
-        "--output {output.selection:q} --output-leaderboard {output.leaderboard:q} "
-        "--output-model {output.model:q} 2> {log:q}"
+        "{params.command:q} {params.settings:q} 2> {log:q}"
 
 
 rule baselines:
@@ -82,14 +83,13 @@ rule baselines:
         mem_mb=growing(3000),
         runtime=growing(60),
     params:
-        classes=config["data"]["classes"],
+        command=command("baselines"),
+        settings=settings(classes=config["data"]["classes"]),
         code=fingerprint("baselines"),
     message:
         "Fitting the baselines: majority class and logistic regression"
     shell:
-        "python -m handgrad.stages.baselines --train-data {input.train_data:q} "
-        "--validation-data {input.validation_data:q} --classes {params.classes} "
-        "--output-model {output.model:q} --output {output.baselines:q} 2> {log:q}"
+        "{params.command:q} {params.settings:q} 2> {log:q}"
 
 
 # The only rule, besides the figures of its results, that takes the test images as an input.
@@ -118,17 +118,15 @@ rule evaluate:
         mem_mb=growing(3000),
         runtime=growing(20),
     params:
-        classes=config["data"]["classes"],
-        hidden=config["model"]["hidden"],
-        activation=config["model"]["activation"],
-        dtype=config["dtype"],
+        command=command("evaluate"),
+        settings=settings(
+            classes=config["data"]["classes"],
+            hidden=config["model"]["hidden"],
+            activation=config["model"]["activation"],
+            dtype=config["dtype"],
+        ),
         code=fingerprint("evaluate"),
     message:
         "Evaluating the selected model on the test images, once"
     shell:
-        "python -m handgrad.stages.evaluate --model {input.model:q} --selection {input.selection:q} "
-        "--baseline-model {input.baseline_model:q} --baselines {input.baselines:q} "
-        "--train-data {input.train_data:q} --validation-data {input.validation_data:q} "
-        "--test-data {input.test_data:q} --classes {params.classes} --hidden {params.hidden} "
-        "--activation {params.activation} --dtype {params.dtype} "
-        "--output {output.evaluation:q} --output-predictions {output.predictions:q} 2> {log:q}"
+        "{params.command:q} {params.settings:q} 2> {log:q}"

@@ -1,6 +1,6 @@
 rule check_gradients:
     output:
-        "results/gradients/check.json",
+        check="results/gradients/check.json",
     log:
         "logs/check_gradients.log",
     benchmark:
@@ -10,9 +10,10 @@ rule check_gradients:
         mem_mb=growing(1500),
         runtime=growing(20),
     params:
-        seed=config["seed"],
+        command=command("check_gradients"),
+        settings=settings(seed=config["seed"]),
         code=fingerprint("check_gradients"),
     message:
         "Comparing backpropagation by hand with autograd and with finite differences"
     shell:
-        "python -m handgrad.stages.check_gradients --seed {params.seed} --output {output:q} 2> {log:q}"
+        "{params.command:q} {params.settings:q} 2> {log:q}"

@@ -31,12 +31,12 @@ rule figures:
         train_data=rules.prepare.output.train,
         test_data=rules.prepare.output.test,
         selection=rules.select.output.selection,
-        comparison=rules.compare.output,
+        comparison=rules.compare.output.comparison,
         evaluation=rules.evaluate.output.evaluation,
         predictions=rules.evaluate.output.predictions,
-        gradient_check=rules.check_gradients.output,
+        gradient_check=rules.check_gradients.output.check,
     output:
-        [
+        figures=[
             report(
                 f"results/figures/{name}.{ending}",
                 caption=f"../../report/captions/{name}.rst",
@@ -53,33 +53,26 @@ rule figures:
         mem_mb=growing(1000),
         runtime=growing(20),
     params:
-        folder=lambda wildcards, output: Path(output[0]).parent,
-        run_folders=lambda wildcards, input: run_folders(input.comparison[0]),
-        trainer=TRAINERS[0],
-        classes=config["data"]["classes"],
+        command=command("figures", run_folders=compared_runs),
+        settings=settings(trainer=TRAINERS[0], classes=config["data"]["classes"]),
         code=fingerprint("figures"),
     message:
         "Drawing the figures"
     shell:
-        "python -m handgrad.stages.figures --source {input.source:q} --classes {params.classes} "
-        "--train-data {input.train_data:q} --test-data {input.test_data:q} "
-        "--run-folders {params.run_folders:q} --trainer {params.trainer} --selection {input.selection:q} "
-        "--comparison {input.comparison:q} --evaluation {input.evaluation:q} "
-        "--predictions {input.predictions:q} --gradient-check {input.gradient_check:q} "
-        "--output-folder {params.folder:q} 2> {log:q}"
+        "{params.command:q} {params.settings:q} 2> {log:q}"
 
 
 rule facts:
     input:
         source=rules.fetch.output.source,
         summary=rules.prepare.output.summary,
-        gradient_check=rules.check_gradients.output,
-        comparison=rules.compare.output,
+        gradient_check=rules.check_gradients.output.check,
+        comparison=rules.compare.output.comparison,
         selection=rules.select.output.selection,
         baselines=rules.baselines.output.baselines,
         evaluation=rules.evaluate.output.evaluation,
     output:
-        report(
+        facts=report(
             "results/facts.json",
             caption="../../report/captions/facts.rst",
             category="Report",
@@ -94,33 +87,27 @@ rule facts:
         mem_mb=1000,
         runtime=20,
     params:
-        # A function, in whose text Snakemake leaves braces alone: a title may have some.
-        config=lambda wildcards: json.dumps(config | {"hyperparameters": []}),
-        # An argument each: the system takes long lists of arguments, but no argument above 128 KiB.
-        hyperparameters=lambda wildcards: list(
-            map(json.dumps, config["hyperparameters"])
+        command=command("facts", run_folders=compared_runs),
+        settings=settings(
+            config=config | {"hyperparameters": []},
+            # An argument each: Linux limits one argument to 128 KiB, all of them together to megabytes.
+            hyperparameters=config["hyperparameters"],
+            fingerprints={stage: fingerprint(stage) for stage in STAGES},
+            trainer=TRAINERS[0],
         ),
-        fingerprints=json.dumps({stage: fingerprint(stage) for stage in STAGES}),
-        run_folders=lambda wildcards, input: run_folders(input.comparison[0]),
-        trainer=TRAINERS[0],
     message:
         "Gathering every number that the report states"
     shell:
-        "python -m handgrad.stages.facts --config {params.config:q} "
-        "--hyperparameters {params.hyperparameters:q} --fingerprints {params.fingerprints:q} "
-        "--source {input.source:q} --summary {input.summary:q} --gradient-check {input.gradient_check:q} "
-        "--comparison {input.comparison:q} --selection {input.selection:q} --baselines {input.baselines:q} "
-        "--evaluation {input.evaluation:q} --run-folders {params.run_folders:q} "
-        "--trainer {params.trainer} --output {output:q} 2> {log:q}"
+        "{params.command:q} {params.settings:q} 2> {log:q}"
 
 
 rule report:
     input:
-        facts=rules.facts.output,
+        sorted((ROOT / "report").glob("**/*.j2")),
         template=ROOT / "report/report.md.j2",
-        templates=sorted((ROOT / "report").glob("**/*.j2")),
+        facts=rules.facts.output.facts,
     output:
-        "results/report.md",
+        report="results/report.md",
     log:
         "logs/report.log",
     benchmark:
@@ -131,23 +118,24 @@ rule report:
         mem_mb=500,
         runtime=10,
     params:
+        command=command("report"),
+        settings=settings(),
         code=fingerprint("report"),
     message:
         "Filling the report's template"
     shell:
-        "python -m handgrad.stages.report --facts {input.facts:q} --template {input.template:q} "
-        "--output {output:q} 2> {log:q}"
+        "{params.command:q} {params.settings:q} 2> {log:q}"
 
 
 rule render:
     input:
-        report=rules.report.output,
-        figures=rules.figures.output,
+        rules.figures.output,
+        report=rules.report.output.report,
         style=lambda wildcards: sorted(
             (ROOT / "report/style").glob(f"{wildcards.format}/*")
         ),
     output:
-        "results/report.{format}",
+        document="results/report.{format}",
     log:
         "logs/render_{format}.log",
     benchmark:
@@ -160,20 +148,21 @@ rule render:
         mem_mb=1000,
         runtime=10,
     params:
+        command=command("render"),
+        settings=settings(),
         code=fingerprint("render"),
     message:
         "Typesetting the report as {wildcards.format}"
     shell:
-        "python -m handgrad.stages.render --report {input.report:q} --format {wildcards.format} "
-        "--style {input.style:q} --output {output:q} 2> {log:q}"
+        "{params.command:q} {params.settings:q} 2> {log:q}"
 
 
 rule run_times:
     input:
-        reports=REPORTS,
-        facts=rules.facts.output,
+        REPORTS,
+        facts=rules.facts.output.facts,
     output:
-        "results/run_times.csv",
+        run_times="results/run_times.csv",
     log:
         "logs/run_times.log",
     localrule: True
@@ -182,10 +171,15 @@ rule run_times:
         mem_mb=500,
         runtime=10,
     params:
-        benchmarks=lambda wildcards, output: Path(output[0]).with_name("benchmarks"),
+        command=command(
+            "run_times",
+            benchmarks=lambda wildcards, input, output: Path(
+                output.run_times
+            ).with_name("benchmarks"),
+        ),
+        settings=settings(),
         code=fingerprint("run_times"),
     message:
         "Listing the run times"
     shell:
-        "python -m handgrad.stages.run_times --benchmarks {params.benchmarks:q} --facts {input.facts:q} "
-        "--output {output:q} 2> {log:q}"
+        "{params.command:q} {params.settings:q} 2> {log:q}"

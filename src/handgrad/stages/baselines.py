@@ -1,7 +1,7 @@
 """Fit the baselines on the training images and measure them on the validation images."""
 
-import argparse
 import logging
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -10,18 +10,20 @@ from safetensors.numpy import save_file
 from handgrad.data.cifar10 import read_split
 from handgrad.evaluation.baselines import ITERATIONS, REGULARISATION, logistic_regression, majority_class
 from handgrad.evaluation.metrics import accuracy
-from handgrad.stages.plumbing import replacing, run_stage, write_json
+from handgrad.stages.command_line import run_stage
+from handgrad.stages.files import replacing, write_json
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--train-data", type=Path, required=True)
-    parser.add_argument("--validation-data", type=Path, required=True)
-    parser.add_argument("--classes", nargs="+", required=True)
-    parser.add_argument("--output-model", type=Path, required=True)
-    parser.add_argument("--output", type=Path, required=True)
-    options = parser.parse_args()
+@dataclass(frozen=True)
+class Options:
+    train_data: Path
+    validation_data: Path
+    classes: list[str]
+    output_model: Path
+    output_baselines: Path
 
+
+def main(options: Options) -> None:
     training, validation = read_split(options.train_data), read_split(options.validation_data)
     # In float32, which halves the memory of ten classes and costs the baseline nothing.
     inputs = training.normalised(np.float32)
@@ -34,7 +36,7 @@ def main() -> None:
     with replacing(options.output_model) as temporary:
         save_file({"weight": classifier.weight, "bias": classifier.bias}, temporary)
     write_json(
-        options.output,
+        options.output_baselines,
         {
             "majority": {
                 "class": options.classes[majority],
@@ -53,4 +55,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage(main, Options)

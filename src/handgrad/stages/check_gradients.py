@@ -1,12 +1,11 @@
 """Check the gradients by hand against autograd and central differences, before anything is trained."""
 
-import argparse
 import logging
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor
@@ -24,7 +23,8 @@ from handgrad.gradcheck import (
     sweep_epsilon,
 )
 from handgrad.networks import MyNet
-from handgrad.stages.plumbing import run_stage, write_json
+from handgrad.stages.command_line import run_stage
+from handgrad.stages.files import write_json
 
 NETWORKS = ([2, 3, 2], [5, 4, 3], [576, 128, 32, 10], [8, 8, 8, 8, 8, 8, 8, 3])
 BATCH_SIZES = (1, 7, 32)
@@ -61,20 +61,21 @@ class Case:
         return asdict(self) | {"dtype": str(self.dtype).removeprefix("torch.")}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seed", type=int, required=True, help="of parameters, batches and samples")
-    parser.add_argument("--output", type=Path, required=True, help="check.json")
-    arguments = parser.parse_args()
+@dataclass(frozen=True)
+class Options:
+    seed: Annotated[int, "of parameters, batches and samples"]
+    output_check: Path
 
+
+def main(options: Options) -> None:
     torch.set_num_threads(1)
-    torch.manual_seed(arguments.seed)
+    torch.manual_seed(options.seed)
     autograd = [check for case in autograd_cases() for check in against_autograd(case)]
     logger.info("%d comparisons with autograd agree", len(autograd))
-    central = [against_central_differences(case, arguments.seed) for case in cases()]
+    central = [against_central_differences(case, options.seed) for case in cases()]
     logger.info("%d comparisons with central differences agree", len(central))
     write_json(
-        arguments.output,
+        options.output_check,
         {
             "passed": True,
             "autograd": {"tolerance": AUTOGRAD_TOLERANCE, "checks": autograd},
@@ -138,4 +139,4 @@ def epsilon_sweep() -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage(main, Options)

@@ -1,10 +1,10 @@
 """Compare the trainers with each other, run by run: how far apart are losses and parameters?"""
 
-import argparse
 import hashlib
+from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from safetensors import SafetensorError
@@ -13,19 +13,21 @@ from safetensors.numpy import load_file
 from handgrad.errors import HandgradError
 from handgrad.evaluation.agreement import Agreement, agreement
 from handgrad.hyperparameters import Combination
-from handgrad.stages.plumbing import read_json, run_stage, write_json
+from handgrad.stages.command_line import run_stage
+from handgrad.stages.files import read_json, write_json
 
 RUN_FILES = ("model.safetensors", "history.csv", "metrics.json", "validation_predictions.csv")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--run-folders", type=Path, nargs="+", required=True, help="in the config's order")
-    parser.add_argument("--trainers", nargs="+", required=True)
-    parser.add_argument("--tolerance", type=float, required=True)
-    parser.add_argument("--output", type=Path, required=True)
-    options = parser.parse_args()
+@dataclass(frozen=True)
+class Options:
+    run_folders: Annotated[list[Path], "in the order of the config"]
+    trainers: list[str]
+    tolerance: float
+    output_comparison: Path
 
+
+def main(options: Options) -> None:
     runs = [compare_trainers(folder, options.trainers) for folder in options.run_folders]
     beyond = [
         f"{folder}: losses differ by {run['loss_difference']:.3g}, parameters by "
@@ -39,7 +41,7 @@ def main() -> None:
             + "\n  ".join(beyond)
         )
     write_json(
-        options.output,
+        options.output_comparison,
         {
             "tolerance": options.tolerance,
             "trainers": options.trainers,
@@ -96,4 +98,4 @@ def agreements(folders: list[Path]) -> list[Agreement]:
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage(main, Options)

@@ -1,9 +1,9 @@
 """Evaluate the selected model and the baselines on the test images, once."""
 
-import argparse
 import logging
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -20,29 +20,31 @@ from handgrad.evaluation import metrics
 from handgrad.evaluation.baselines import LinearClassifier
 from handgrad.evaluation.significance import paired_test, wilson_interval
 from handgrad.networks import MyMLP
-from handgrad.stages.plumbing import read_json, run_stage, write_json, write_text
+from handgrad.stages.command_line import run_stage
+from handgrad.stages.files import read_json, write_json, write_text
 
 BATCH = 1000
 CONFIDENT_ERRORS = 12
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", type=Path, required=True)
-    parser.add_argument("--selection", type=Path, required=True)
-    parser.add_argument("--baseline-model", type=Path, required=True)
-    parser.add_argument("--baselines", type=Path, required=True)
-    parser.add_argument("--train-data", type=Path, required=True)
-    parser.add_argument("--validation-data", type=Path, required=True)
-    parser.add_argument("--test-data", type=Path, required=True)
-    parser.add_argument("--classes", nargs="+", required=True)
-    parser.add_argument("--hidden", type=int, nargs="+", required=True)
-    parser.add_argument("--activation", required=True)
-    parser.add_argument("--dtype", choices=["float64", "float32"], required=True)
-    parser.add_argument("--output", type=Path, required=True)
-    parser.add_argument("--output-predictions", type=Path, required=True)
-    options = parser.parse_args()
+@dataclass(frozen=True)
+class Options:
+    model: Path
+    selection: Path
+    baseline_model: Path
+    baselines: Path
+    train_data: Path
+    validation_data: Path
+    test_data: Path
+    classes: list[str]
+    hidden: list[int]
+    activation: str
+    dtype: Literal["float64", "float32"]
+    output_evaluation: Path
+    output_predictions: Path
 
+
+def main(options: Options) -> None:
     torch.set_num_threads(1)
     network = MyMLP(3072, options.hidden, len(options.classes), options.activation)
     read_weights(network, options.model, getattr(torch, options.dtype))
@@ -66,7 +68,7 @@ def main() -> None:
 
     write_text(options.output_predictions, table.to_csv(index=False, lineterminator="\n"))
     write_json(
-        options.output,
+        options.output_evaluation,
         metrics.evaluate(scores, test.labels, options.classes)
         | against_baselines(
             scores,
@@ -177,4 +179,4 @@ def against_baselines(
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage(main, Options)

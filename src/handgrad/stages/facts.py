@@ -1,39 +1,36 @@
 """Gather every number that the report states."""
 
-import argparse
 import csv
-import json
 import math
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from handgrad.hyperparameters import Combination
 from handgrad.reporting.facts import assemble
 from handgrad.reporting.provenance import collect
-from handgrad.stages.plumbing import read_json, run_stage, write_json
+from handgrad.stages.command_line import run_stage
+from handgrad.stages.files import read_json, write_json
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--config", type=json.loads, required=True, help="the validated config, as JSON")
-    parser.add_argument(
-        "--hyperparameters", type=json.loads, nargs="*", required=True, help="the config's, each as JSON"
-    )
-    parser.add_argument(
-        "--fingerprints", type=json.loads, required=True, help="of each stage's code, as JSON"
-    )
-    parser.add_argument("--source", type=Path, required=True)
-    parser.add_argument("--summary", type=Path, required=True)
-    parser.add_argument("--gradient-check", type=Path, required=True)
-    parser.add_argument("--comparison", type=Path, required=True)
-    parser.add_argument("--selection", type=Path, required=True)
-    parser.add_argument("--baselines", type=Path, required=True)
-    parser.add_argument("--evaluation", type=Path, required=True)
-    parser.add_argument("--run-folders", type=Path, nargs="+", required=True, help="in the config's order")
-    parser.add_argument("--trainer", required=True, help="whose histories are read")
-    parser.add_argument("--output", type=Path, required=True)
-    options = parser.parse_args()
+@dataclass(frozen=True)
+class Options:
+    config: Annotated[dict[str, Any], "the validated config, without its hyperparameters"]
+    hyperparameters: Annotated[list[dict[str, float]], "those of the config"]
+    fingerprints: Annotated[dict[str, str], "of the code of each stage"]
+    source: Path
+    summary: Path
+    gradient_check: Path
+    comparison: Path
+    selection: Path
+    baselines: Path
+    evaluation: Path
+    run_folders: Annotated[list[Path], "in the order of the config"]
+    trainer: Annotated[str, "whose histories are read"]
+    output_facts: Path
 
+
+def main(options: Options) -> None:
     facts = assemble(
         config=options.config | {"hyperparameters": options.hyperparameters},
         source=read_json(options.source),
@@ -46,7 +43,7 @@ def main() -> None:
         histories=[read_history(folder, options.trainer) for folder in options.run_folders],
         provenance=collect(Path.cwd(), options.fingerprints),
     )
-    write_json(options.output, facts)
+    write_json(options.output_facts, facts)
 
 
 def read_history(folder: Path, trainer: str) -> dict[str, Any]:
@@ -68,4 +65,4 @@ def _finite(value: float) -> float | None:
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage(main, Options)

@@ -1,12 +1,13 @@
 """Get the archive of CIFAR-10: the user's own, one fetched before, a mirror's, or the drawn stand-in."""
 
-import argparse
 import logging
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Literal
 
 import platformdirs
 from filelock import FileLock, Timeout
@@ -15,7 +16,8 @@ from handgrad.data.archives import read_archive, write_archive
 from handgrad.data.downloads import Unreachable, download, file_hash
 from handgrad.data.synthetic import draw_batches
 from handgrad.errors import DataError
-from handgrad.stages.plumbing import replacing, run_stage, write_json, write_text
+from handgrad.stages.command_line import run_stage
+from handgrad.stages.files import replacing, write_json, write_text
 
 OFFICIAL_MD5 = "c58f30108f718f92721af3b95e74349a"
 # The official archive has 170,498,071 bytes; no mirror needs to send more.
@@ -23,18 +25,19 @@ MOST_BYTES = 200_000_000
 STAND_IN = "drawn by handgrad.data.synthetic"
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--source", choices=("auto", "download", "archive", "synthetic"), required=True)
-    parser.add_argument("--archive", type=Path, help="an archive of the user's own")
-    parser.add_argument("--classes", nargs="+", required=True)
-    parser.add_argument("--mirrors", nargs="*", default=[])
-    parser.add_argument("--md5", default=OFFICIAL_MD5, help="of the archive that the mirrors serve")
-    parser.add_argument("--seed", type=int, required=True, help="of the drawn stand-in")
-    parser.add_argument("--output-archive", type=Path, required=True)
-    parser.add_argument("--output-source", type=Path, required=True)
-    options = parser.parse_args()
+@dataclass(frozen=True)
+class Options:
+    source: Literal["auto", "download", "archive", "synthetic"]
+    classes: list[str]
+    mirrors: list[str]
+    md5: Annotated[str, "of the archive that the mirrors serve"]
+    seed: Annotated[int, "of the drawn stand-in"]
+    output_archive: Path
+    output_source: Path
+    archive: Annotated[Path | None, "the user's own archive"] = None
 
+
+def main(options: Options) -> None:
     with replacing(options.output_archive) as temporary:
         source, location = get_archive(options, temporary)
         # Here, where the archive has the name that the user knows; of the real one it takes 3 seconds.
@@ -57,7 +60,7 @@ def main() -> None:
     )
 
 
-def get_archive(options: argparse.Namespace, target: Path) -> tuple[str, str]:
+def get_archive(options: Options, target: Path) -> tuple[str, str]:
     """Write the archive to `target`; return its source and where it came from.
 
     Raises:
@@ -80,9 +83,9 @@ def get_archive(options: argparse.Namespace, target: Path) -> tuple[str, str]:
     return "synthetic", STAND_IN
 
 
-def copy_own(archive: Path, target: Path) -> None:
+def copy_own(archive: Path | None, target: Path) -> None:
     """Copy the user's archive."""
-    if not archive.is_file():
+    if archive is None or not archive.is_file():
         raise DataError(f"data.archive: there is no file {archive}; name one of the layout of CIFAR-10")
     shutil.copyfile(archive, target)
 
@@ -142,4 +145,4 @@ def draw(classes: list[str], seed: int, target: Path) -> None:
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage(main, Options)

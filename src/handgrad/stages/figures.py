@@ -1,8 +1,8 @@
 """Draw every figure of the report."""
 
-import argparse
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pandas as pd
 
@@ -14,27 +14,29 @@ from handgrad.reporting.figures.gradients import epsilon_sweep
 from handgrad.reporting.figures.images import misclassified_images, sample_images
 from handgrad.reporting.figures.scores import calibration, confusion_matrix
 from handgrad.reporting.figures.style import save
-from handgrad.stages.plumbing import read_json, replacing, run_stage
+from handgrad.stages.command_line import run_stage
+from handgrad.stages.files import read_json, replacing
 
 MISCLASSIFIED = 12
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--source", type=Path, required=True)
-    parser.add_argument("--classes", nargs="+", required=True)
-    parser.add_argument("--train-data", type=Path, required=True)
-    parser.add_argument("--test-data", type=Path, required=True)
-    parser.add_argument("--run-folders", type=Path, nargs="+", required=True)
-    parser.add_argument("--trainer", required=True, help="whose curves are drawn")
-    parser.add_argument("--selection", type=Path, required=True)
-    parser.add_argument("--comparison", type=Path, required=True)
-    parser.add_argument("--evaluation", type=Path, required=True)
-    parser.add_argument("--predictions", type=Path, required=True)
-    parser.add_argument("--gradient-check", type=Path, required=True)
-    parser.add_argument("--output-folder", type=Path, required=True)
-    options = parser.parse_args()
+@dataclass(frozen=True)
+class Options:
+    source: Path
+    classes: list[str]
+    train_data: Path
+    test_data: Path
+    run_folders: list[Path]
+    trainer: Annotated[str, "whose curves are drawn"]
+    selection: Path
+    comparison: Path
+    evaluation: Path
+    predictions: Path
+    gradient_check: Path
+    output_figures: Annotated[list[Path], "one for each figure, named after it"]
 
+
+def main(options: Options) -> None:
     data = data_name(read_json(options.source))
     selection = read_json(options.selection)
     evaluation = read_json(options.evaluation)
@@ -43,11 +45,11 @@ def main() -> None:
     predictions = pd.read_csv(options.predictions)
     errors = predictions[predictions["label"] != predictions["predicted"]]
     figures = {
-        "sample_images.png": sample_images(read_split(options.train_data), options.classes, data),
-        "training_curves.svg": training_curves(
+        "sample_images": sample_images(read_split(options.train_data), options.classes, data),
+        "training_curves": training_curves(
             read_curves(options.run_folders, options.trainer, selection), len(options.classes), seed, data
         ),
-        "leaderboard.svg": leaderboard(
+        "leaderboard": leaderboard(
             selection,
             {
                 "chance": baselines["random"]["accuracy"],
@@ -56,17 +58,17 @@ def main() -> None:
             },
             data,
         ),
-        "confusion_matrix.svg": confusion_matrix(evaluation, data),
-        "misclassified_images.png": misclassified_images(
+        "confusion_matrix": confusion_matrix(evaluation, data),
+        "misclassified_images": misclassified_images(
             read_split(options.test_data), errors, MISCLASSIFIED, data
         ),
-        "trainer_agreement.svg": trainer_agreement(read_json(options.comparison), data),
-        "epsilon_sweep.svg": epsilon_sweep(read_json(options.gradient_check)["epsilon_sweep"]),
-        "calibration.svg": calibration(evaluation, data),
+        "trainer_agreement": trainer_agreement(read_json(options.comparison), data),
+        "epsilon_sweep": epsilon_sweep(read_json(options.gradient_check)["epsilon_sweep"]),
+        "calibration": calibration(evaluation, data),
     }
-    for name, figure in figures.items():
-        with replacing(options.output_folder / name) as temporary:
-            save(figure, temporary, name.rpartition(".")[2])
+    for path in options.output_figures:
+        with replacing(path) as temporary:
+            save(figures[path.stem], temporary, path.suffix.removeprefix("."))
 
 
 def data_name(source: dict[str, Any]) -> str:
@@ -91,4 +93,4 @@ def read_curves(folders: list[Path], trainer: str, selection: dict[str, Any]) ->
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage(main, Options)

@@ -1,9 +1,10 @@
 """Read the archive, keep some classes, split, and measure: training, validation and test images in files."""
 
-import argparse
 import itertools
 import logging
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 from safetensors.numpy import save
 
@@ -11,21 +12,23 @@ from handgrad.data.archives import read_archive
 from handgrad.data.cifar10 import CIFAR10_CLASSES, describe, image_counts
 from handgrad.data.loading import split_classes
 from handgrad.errors import DataError
-from handgrad.stages.plumbing import replacing, run_stage, write_json
+from handgrad.stages.command_line import run_stage
+from handgrad.stages.files import replacing, write_json
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--archive", type=Path, required=True)
-    parser.add_argument("--classes", nargs="+", choices=CIFAR10_CLASSES, required=True)
-    parser.add_argument("--validation-fraction", type=float, required=True)
-    parser.add_argument("--seed", type=int, required=True)
-    parser.add_argument("--output-train", type=Path, required=True)
-    parser.add_argument("--output-validation", type=Path, required=True)
-    parser.add_argument("--output-test", type=Path, required=True)
-    parser.add_argument("--output-summary", type=Path, required=True)
-    options = parser.parse_args()
+@dataclass(frozen=True)
+class Options:
+    archive: Path
+    classes: list[Annotated[str, CIFAR10_CLASSES]]
+    validation_fraction: float
+    seed: int
+    output_train: Path
+    output_validation: Path
+    output_test: Path
+    output_summary: Path
 
+
+def main(options: Options) -> None:
     training, test = read_archive(options.archive, str(options.archive))
     try:
         splits = split_classes(training, test, options.classes, options.validation_fraction, options.seed)
@@ -59,4 +62,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage(main, Options)

@@ -1,16 +1,17 @@
 """Typeset the report as one HTML file or as a PDF."""
 
-import argparse
 import json
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import pypandoc
 import typst
 
 from handgrad.errors import HandgradError
 from handgrad.reporting.typesetting import typeset
-from handgrad.stages.plumbing import replacing, run_stage, write_text
+from handgrad.stages.command_line import run_stage
+from handgrad.stages.files import replacing, write_text
 
 # No markup but Markdown's.
 MARKDOWN = "markdown+alerts-raw_html-raw_tex-raw_attribute"
@@ -18,18 +19,15 @@ MARKDOWN = "markdown+alerts-raw_html-raw_tex-raw_attribute"
 NATURAL_WIDTHS = "--columns=10000"
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--report", type=Path, required=True, help="report.md, its figures in figures/ beside it"
-    )
-    parser.add_argument("--format", choices=["html", "pdf"], required=True)
-    parser.add_argument(
-        "--style", type=Path, nargs="+", required=True, help="template.* and what it refers to"
-    )
-    parser.add_argument("--output", type=Path, required=True)
-    options = parser.parse_args()
+@dataclass(frozen=True)
+class Options:
+    report: Annotated[Path, "report.md, with its figures in figures/ beside it"]
+    format: Literal["html", "pdf"]
+    style: Annotated[list[Path], "template.* and the files that it refers to"]
+    output_document: Path
 
+
+def main(options: Options) -> None:
     templates = [path for path in options.style if path.stem == "template"]
     if len(templates) != 1:
         raise HandgradError(f"--style has {len(templates)} files named template; expected one")
@@ -38,7 +36,7 @@ def main() -> None:
         json.loads(pypandoc.convert_text(markdown, "json", MARKDOWN, [NATURAL_WIDTHS])), options.format
     )
     write = {"html": write_html, "pdf": write_pdf}[options.format]
-    write(document, options.report.parent, templates[0], options.output)
+    write(document, options.report.parent, templates[0], options.output_document)
 
 
 def write_html(document: dict[str, Any], folder: Path, template: Path, output: Path) -> None:
@@ -81,4 +79,4 @@ def converted(document: dict[str, Any], form: str, template: Path, arguments: li
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage(main, Options)

@@ -1,24 +1,27 @@
 """Fill the report's template with the facts."""
 
-import argparse
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 from jinja2 import FileSystemLoader
 
 from handgrad.reporting.composing import compose
-from handgrad.stages.plumbing import read_json, run_stage, write_text
+from handgrad.stages.command_line import run_stage
+from handgrad.stages.files import read_json, write_text
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--facts", type=Path, required=True)
-    parser.add_argument("--template", type=Path, required=True, help="others are found beside it")
-    parser.add_argument("--output", type=Path, required=True, help="its figures are in figures/, beside it")
-    options = parser.parse_args()
+@dataclass(frozen=True)
+class Options:
+    facts: Path
+    template: Annotated[Path, "with the templates that it includes beside it"]
+    output_report: Annotated[Path, "refers to figures/ beside it"]
 
+
+def main(options: Options) -> None:
     loader = FileSystemLoader(options.template.parent)
-    write_text(options.output, compose(loader, options.template.name, read_json(options.facts)))
+    write_text(options.output_report, compose(loader, options.template.name, read_json(options.facts)))
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage(main, Options)

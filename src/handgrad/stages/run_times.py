@@ -1,20 +1,23 @@
 """List how long every job took, by Snakemake's benchmark files, and how long trainings should take."""
 
-import argparse
 import csv
 import io
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
-from handgrad.stages.plumbing import read_json, run_stage, write_text
+from handgrad.stages.command_line import run_stage
+from handgrad.stages.files import read_json, write_text
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--benchmarks", type=Path, required=True, help="the folder of Snakemake's .tsv files")
-    parser.add_argument("--facts", type=Path, required=True, help="with the expected time of a training")
-    parser.add_argument("--output", type=Path, required=True)
-    options = parser.parse_args()
+@dataclass(frozen=True)
+class Options:
+    benchmarks: Annotated[Path, "folder of Snakemake's benchmark files, .tsv"]
+    facts: Annotated[Path, "with the expected time of a training"]
+    output_run_times: Path
 
+
+def main(options: Options) -> None:
     expected = read_json(options.facts)["cost"]["training_seconds"]
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
@@ -27,8 +30,8 @@ def main() -> None:
                 if job.startswith("train/"):
                     of_training = [f"{expected:.4g}", f"{float(row['s']) / expected:.3g}"]
                 writer.writerow([job, row["s"], row["max_rss"], *of_training])
-    write_text(options.output, table.getvalue())
+    write_text(options.output_run_times, table.getvalue())
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage(main, Options)

@@ -1,10 +1,10 @@
 """Rank the combinations by their validation figures and copy the selected model."""
 
-import argparse
 import hashlib
 import logging
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pandas as pd
 
@@ -12,20 +12,22 @@ from handgrad.errors import HandgradError
 from handgrad.evaluation.selection import Candidate, Run, decided_by, rank
 from handgrad.evaluation.significance import paired_test, wilson_interval
 from handgrad.hyperparameters import Combination, named_in
-from handgrad.stages.plumbing import read_json, replacing, run_stage, write_json, write_text
+from handgrad.stages.command_line import run_stage
+from handgrad.stages.files import read_json, replacing, write_json, write_text
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--run-folders", type=Path, nargs="+", required=True, help="in the config's order")
-    parser.add_argument("--trainer", required=True, help="whose figures and model are taken")
-    parser.add_argument("--trainers", nargs="+", required=True, help="none may have diverged")
-    parser.add_argument("--comparison", type=Path, required=True, help="that the trainers agree")
-    parser.add_argument("--output", type=Path, required=True)
-    parser.add_argument("--output-leaderboard", type=Path, required=True)
-    parser.add_argument("--output-model", type=Path, required=True)
-    options = parser.parse_args()
+@dataclass(frozen=True)
+class Options:
+    run_folders: Annotated[list[Path], "in the order of the config"]
+    trainer: Annotated[str, "whose figures and model are taken"]
+    trainers: Annotated[list[str], "of which none may have diverged"]
+    comparison: Annotated[Path, "that says that the trainers agree"]
+    output_selection: Path
+    output_leaderboard: Path
+    output_model: Path
 
+
+def main(options: Options) -> None:
     compared = read_json(options.comparison)
     if compared["trainers"] != options.trainers or len(compared["runs"]) != len(options.run_folders):
         raise HandgradError(f"{options.comparison}: does not compare these runs; run snakemake again")
@@ -52,7 +54,7 @@ def main() -> None:
     )
     write_text(options.output_leaderboard, leaderboard.to_csv(index=False, lineterminator="\n"))
     write_json(
-        options.output,
+        options.output_selection,
         {
             "metric": "validation_accuracy",
             "validation_images": len(selected.correct),
@@ -148,4 +150,4 @@ def runner_up(ranking: list[Candidate], names: list[str]) -> dict[str, Any] | No
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage(main, Options)

@@ -1,11 +1,12 @@
 """Train one network: one combination of hyperparameters, one seed, one trainer."""
 
-import argparse
 import csv
 import logging
 import math
 import os
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Literal
 
 # Deterministic matrix products on a GPU ask for this before CUDA starts:
 # https://docs.nvidia.com/cuda/cublas/#results-reproducibility
@@ -22,14 +23,35 @@ from handgrad.hyperparameters import HYPERPARAMETERS, Combination
 from handgrad.networks import MyMLP
 from handgrad.pipeline.fingerprints import fingerprint
 from handgrad.stages.checkpoints import load_checkpoint, save_checkpoint, settings_hash
-from handgrad.stages.plumbing import replacing, run_stage, write_json
+from handgrad.stages.command_line import run_stage
+from handgrad.stages.files import replacing, write_json
 from handgrad.training import TRAINERS, History
 
 DTYPES = {"float64": torch.float64, "float32": torch.float32}
 
 
-def main() -> None:
-    options = parse()
+@dataclass(frozen=True, kw_only=True)
+class Options(Combination):
+    train_data: Path
+    validation_data: Path
+    trainer: Annotated[str, TRAINERS]
+    seed: int
+    epochs: int
+    batch_size: int
+    hidden: list[int]
+    activation: str
+    dtype: Literal["float64", "float32"]
+    device: Literal["auto", "cpu", "cuda"]
+    threads: int
+    gradient_check_every: Annotated[int, "epochs; 0: never"]
+    checkpoint_every: Annotated[int, "epochs; 0: never"]
+    output_model: Path
+    output_history: Path
+    output_metrics: Path
+    output_predictions: Path
+
+
+def main(options: Options) -> None:
     torch.set_num_threads(options.threads)
     device = choose_device(options.device)
     training = read_batches(options.train_data, options.batch_size, options.dtype, device)
@@ -48,34 +70,6 @@ def main() -> None:
     write_predictions(options.output_predictions, model, validation)
     write_json(options.output_metrics, metrics(options, model, history))
     checkpoint_path(options).unlink(missing_ok=True)
-
-
-def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--train-data", type=Path, required=True)
-    parser.add_argument("--validation-data", type=Path, required=True)
-    parser.add_argument("--trainer", choices=TRAINERS, required=True)
-    for name, parameter in HYPERPARAMETERS.items():
-        flag = "--" + name.replace("_", "-")
-        if parameter.type is bool:
-            parser.add_argument(flag, action=argparse.BooleanOptionalAction, default=parameter.default)
-        else:
-            parser.add_argument(flag, type=parameter.type, default=parameter.default)
-    parser.add_argument("--seed", type=int, required=True)
-    parser.add_argument("--epochs", type=int, required=True)
-    parser.add_argument("--batch-size", type=int, required=True)
-    parser.add_argument("--hidden", type=int, nargs="+", required=True)
-    parser.add_argument("--activation", required=True)
-    parser.add_argument("--dtype", choices=DTYPES, required=True)
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), required=True)
-    parser.add_argument("--threads", type=int, required=True)
-    parser.add_argument("--gradient-check-every", type=int, default=0, help="epochs; 0: never")
-    parser.add_argument("--checkpoint-every", type=int, default=0, help="epochs; 0: never")
-    parser.add_argument("--output-model", type=Path, required=True)
-    parser.add_argument("--output-history", type=Path, required=True)
-    parser.add_argument("--output-metrics", type=Path, required=True)
-    parser.add_argument("--output-predictions", type=Path, required=True)
-    return parser.parse_args()
 
 
 def choose_device(name: str) -> torch.device:
@@ -99,7 +93,7 @@ def read_batches(path: Path, batch_size: int | None, dtype: str, device: torch.d
     return Batches(inputs, torch.from_numpy(split.labels).to(device), batch_size or len(inputs))
 
 
-def run_trainer(options: argparse.Namespace, model: MyMLP, training: Batches, validation: Batches) -> History:
+def run_trainer(options: Options, model: MyMLP, training: Batches, validation: Batches) -> History:
     """Train by the trainer of the options, from and with checkpoints where they ask for them."""
     history = History()
     momentum_buffers: list[Tensor | None] = [None for _ in model.parameters()]
@@ -118,7 +112,7 @@ def run_trainer(options: argparse.Namespace, model: MyMLP, training: Batches, va
         more = {"gradient_check_every": options.gradient_check_every}
     return TRAINERS[options.trainer](
         options.epochs,
-        **Combination.of(vars(options)).sgd,
+        **options.sgd,
         model=model,
         loss_fn=nn.CrossEntropyLoss(),
         train_loader=training,
@@ -130,11 +124,11 @@ def run_trainer(options: argparse.Namespace, model: MyMLP, training: Batches, va
     )
 
 
-def checkpoint_path(options: argparse.Namespace) -> Path:
+def checkpoint_path(options: Options) -> Path:
     return options.output_model.with_name("checkpoint.safetensors")
 
 
-def training_settings(options: argparse.Namespace) -> dict[str, object]:
+def training_settings(options: Options) -> dict[str, object]:
     """What a checkpoint depends on, the data aside."""
     others = ("trainer", "seed", "epochs", "batch_size", "hidden", "activation", "dtype", "device", "threads")
     settings = {name: getattr(options, name) for name in (*HYPERPARAMETERS, *others)}
@@ -165,7 +159,7 @@ def write_predictions(path: Path, model: MyMLP, validation: Batches) -> None:
         writer.writerows(zip(range(len(predicted)), validation.labels.tolist(), predicted, strict=True))
 
 
-def metrics(options: argparse.Namespace, model: MyMLP, history: History) -> dict[str, object]:
+def metrics(options: Options, model: MyMLP, history: History) -> dict[str, object]:
     """The settings of the run and its figures after the last epoch, None where not finite."""
 
     def last(values: list[float]) -> float | None:
@@ -176,7 +170,7 @@ def metrics(options: argparse.Namespace, model: MyMLP, history: History) -> dict
     if diverged_epoch is not None:
         logging.info("diverged in epoch %d", diverged_epoch)
     return {
-        **Combination.of(vars(options)).named(),
+        **options.named(),
         "seed": options.seed,
         "trainer": options.trainer,
         "epochs": history.epochs,
@@ -191,4 +185,4 @@ def metrics(options: argparse.Namespace, model: MyMLP, history: History) -> dict
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage(main, Options)

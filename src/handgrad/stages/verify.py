@@ -7,7 +7,7 @@ from pathlib import Path
 from handgrad.data.downloads import file_hash
 from handgrad.errors import HandgradError
 from handgrad.stages.compare import files_sha256
-from handgrad.stages.plumbing import read_json
+from handgrad.stages.files import read_json
 
 
 def main(arguments: list[str]) -> None:

@@ -1,9 +1,8 @@
 import json
-import sys
 
 import numpy as np
 import pytest
-from helpers.made_up_runs import arguments, write_split
+from helpers.made_up_runs import write_split
 from safetensors.numpy import load_file
 from sklearn.datasets import load_breast_cancer, load_digits
 from sklearn.preprocessing import scale
@@ -57,16 +56,15 @@ def test_two_fits_are_equal_to_the_bit():
     assert first.bias.tobytes() == second.bias.tobytes()
 
 
-def run_stage(tmp_path, monkeypatch, training, validation, classes):
+def run_stage(tmp_path, training, validation, classes):
     options = {
-        "--train-data": write_split(tmp_path / "train.safetensors", training),
-        "--validation-data": write_split(tmp_path / "validation.safetensors", validation, seed=1),
-        "--classes": classes,
-        "--output-model": tmp_path / "model.safetensors",
-        "--output": tmp_path / "baselines.json",
+        "train_data": write_split(tmp_path / "train.safetensors", training),
+        "validation_data": write_split(tmp_path / "validation.safetensors", validation, seed=1),
+        "classes": classes,
+        "output_model": tmp_path / "model.safetensors",
+        "output_baselines": tmp_path / "baselines.json",
     }
-    monkeypatch.setattr(sys, "argv", ["baselines", *arguments(options)])
-    stage.main()
+    stage.main(stage.Options(**options))
     return json.loads((tmp_path / "baselines.json").read_text())
 
 
@@ -74,7 +72,7 @@ def run_stage(tmp_path, monkeypatch, training, validation, classes):
 def test_the_stage_writes_figures_and_a_model_that_separates_colours(tmp_path, monkeypatch, classes):
     count = len(classes)
     validation = [*range(count)] * 4
-    result = run_stage(tmp_path, monkeypatch, [*range(count)] * 20 + [1], validation, classes)
+    result = run_stage(tmp_path, [*range(count)] * 20 + [1], validation, classes)
     assert result["majority"] == {"class": "bird", "validation_accuracy": 1 / count}
     assert result["random"] == {"accuracy": 1 / count}
     assert result["logistic_regression"]["training_accuracy"] == 1.0

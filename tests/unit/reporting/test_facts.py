@@ -21,6 +21,7 @@ from helpers.made_up_facts import (
 
 from handgrad.reporting.facts import difference_interval
 from handgrad.reporting.provenance import git_state
+from handgrad.stages.command_line import flags
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
@@ -195,17 +196,16 @@ sys.exit(f"imported {heavy}" if heavy else 0)
 
 def run_stage(folder):
     """The stage on the files of `folder`; it fails if it imports what takes long to import."""
-    files = ["source", "summary", "gradient-check", "comparison", "selection", "baselines", "evaluation"]
-    options = {f"--{name}": [f"{name.replace('-', '_')}.json"] for name in files} | {
-        "--config": [json.dumps(config() | {"hyperparameters": []})],
-        "--hyperparameters": [json.dumps(combination) for combination in config()["hyperparameters"]],
-        "--fingerprints": [json.dumps({"train": "89abcdef01234567"})],
-        "--run-folders": [row["run"].removesuffix("/train") for row in inputs()["histories"]],
-        "--trainer": ["train"],
-        "--output": ["facts.json"],
+    files = ["source", "summary", "gradient_check", "comparison", "selection", "baselines", "evaluation"]
+    options = {name: f"{name}.json" for name in files} | {
+        "config": config() | {"hyperparameters": []},
+        "hyperparameters": config()["hyperparameters"],
+        "fingerprints": {"train": "89abcdef01234567"},
+        "run_folders": [row["run"].removesuffix("/train") for row in inputs()["histories"]],
+        "trainer": "train",
+        "output_facts": "facts.json",
     }
-    arguments = [part for name, values in options.items() for part in (name, *values)]
-    command = [sys.executable, "-c", STAGE, *arguments]
+    command = [sys.executable, "-c", STAGE, *flags(options)]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True)
 
 

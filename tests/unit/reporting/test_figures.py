@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from helpers.made_up_runs import (
-    arguments,
     write_comparison,
     write_gradient_check,
     write_json,
@@ -30,6 +29,7 @@ from handgrad.reporting.figures.gradients import epsilon_sweep
 from handgrad.reporting.figures.images import misclassified_images, sample_images
 from handgrad.reporting.figures.scores import calibration, confusion_matrix
 from handgrad.stages import figures as stage
+from handgrad.stages.command_line import flags
 
 CLASSES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
 BASELINES = {"chance": 0.5, "majority class": 0.52, "logistic regression": 0.8}
@@ -378,24 +378,25 @@ def options(tmp_path_factory):
     baselines = {"random": scores, "majority": scores, "logistic_regression": scores}
     errors(3, "bird", "airplane").to_csv(results / "predictions.csv", index=False)
     return {
-        "--source": write_source(results, stand_in=True),
-        "--classes": ["airplane", "bird"],
-        "--train-data": write_split(results / "train.safetensors", labels),
-        "--test-data": write_split(results / "test.safetensors", labels, seed=1),
-        "--run-folders": folders,
-        "--trainer": "train",
-        "--selection": write_json(results / "selection.json", chosen),
-        "--comparison": write_comparison(results, folders),
-        "--evaluation": write_json(results / "evaluation.json", evaluation(2) | {"baselines": baselines}),
-        "--predictions": results / "predictions.csv",
-        "--gradient-check": write_gradient_check(results),
+        "source": write_source(results, stand_in=True),
+        "classes": ["airplane", "bird"],
+        "train_data": write_split(results / "train.safetensors", labels),
+        "test_data": write_split(results / "test.safetensors", labels, seed=1),
+        "run_folders": folders,
+        "trainer": "train",
+        "selection": write_json(results / "selection.json", chosen),
+        "comparison": write_comparison(results, folders),
+        "evaluation": write_json(results / "evaluation.json", evaluation(2) | {"baselines": baselines}),
+        "predictions": results / "predictions.csv",
+        "gradient_check": write_gradient_check(results),
     }
 
 
 def draw(options, folder, **environment):
     """The bytes of the figures that the stage draws in a process of its own."""
-    command = [sys.executable, "-m", "handgrad.stages.figures", *arguments(options)]
-    subprocess.run([*command, "--output-folder", folder], check=True, env=os.environ | environment)
+    options = options | {"output_figures": [folder / name for name in sorted(NAMES)]}
+    command = [sys.executable, "-m", "handgrad.stages.figures", *flags(options)]
+    subprocess.run(command, check=True, env=os.environ | environment)
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
@@ -423,7 +424,7 @@ def test_the_files_are_images_without_dates(files):
 
 
 def test_the_stage_draws_the_ranking_of_the_selected_seed(options):
-    curves = stage.read_curves(options["--run-folders"], "train", stage.read_json(options["--selection"]))
+    curves = stage.read_curves(options["run_folders"], "train", stage.read_json(options["selection"]))
     assert [curve.combination for curve in curves] == [(0.1, 0.01, 0.9), (0.01, 0.0, 0.0), (10.0, 0.0, 0.0)]
     assert [curve.diverged for curve in curves] == [False, False, True]
     assert [len(curve.finite) for curve in curves] == [5, 5, 1]

@@ -461,7 +461,7 @@ sys.exit(f"imported {heavy}" if heavy else 0)
 
 def run_stage(folder, template):
     (folder / "facts.json").write_text(json.dumps(facts()))
-    options = ["--facts", "facts.json", "--template", template, "--output", "out/report.md"]
+    options = ["--facts", "facts.json", "--template", template, "--output-report", "out/report.md"]
     return subprocess.run(
         [sys.executable, "-c", STAGE, *options], cwd=folder, capture_output=True, text=True, encoding="utf-8"
     )

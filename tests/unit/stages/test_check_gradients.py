@@ -1,5 +1,4 @@
 import json
-import sys
 
 import pytest
 import torch
@@ -11,18 +10,16 @@ from handgrad.stages import check_gradients
 NETWORKS = [[2, 3, 2], [5, 4, 3], [576, 128, 32, 10], [8, 8, 8, 8, 8, 8, 8, 3]]
 
 
-def run(monkeypatch, output, seed=256):
-    monkeypatch.setattr(sys, "argv", ["check_gradients", "--seed", str(seed), "--output", str(output)])
+def run(output, seed=256):
     threads = torch.get_num_threads()
-    check_gradients.main()
+    check_gradients.main(check_gradients.Options(seed, output))
     torch.set_num_threads(threads)
     return json.loads(output.read_text())
 
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        return run(monkeypatch, tmp_path_factory.mktemp("gradients") / "check.json")
+    return run(tmp_path_factory.mktemp("gradients") / "check.json")
 
 
 @pytest.mark.parametrize("part", ["autograd", "central_differences"])
@@ -85,7 +82,7 @@ def test_the_sweep_has_its_points_and_both_curves(report):
 
 
 def test_the_same_seed_gives_the_same_file(report, monkeypatch, tmp_path):
-    assert run(monkeypatch, tmp_path / "again.json") == report
+    assert run(tmp_path / "again.json") == report
 
 
 def test_a_wrong_gradient_fails_the_stage_and_leaves_no_file(monkeypatch, tmp_path):
@@ -97,5 +94,5 @@ def test_a_wrong_gradient_fails_the_stage_and_leaves_no_file(monkeypatch, tmp_pa
 
     monkeypatch.setattr(check_gradients, "gradients_by_hand", with_a_mistake)
     with pytest.raises(GradientError, match=r"layer 1, weight\[\d, \d\]: the gradient is .* by autograd"):
-        run(monkeypatch, tmp_path / "check.json")
+        run(tmp_path / "check.json")
     assert list(tmp_path.iterdir()) == []

@@ -26,12 +26,9 @@ def write(folder, trainer, weight=1.0, loss=0.5, accuracy=0.5):
 
 
 @pytest.fixture
-def run(tmp_path, monkeypatch):
+def run(tmp_path):
     def run(*folders, tolerance=0.0):
-        arguments = ["compare", "--run-folders", *map(str, folders), "--trainers", *TRAINERS]
-        arguments += ["--tolerance", str(tolerance), "--output", str(tmp_path / "comparison.json")]
-        monkeypatch.setattr("sys.argv", arguments)
-        compare.main()
+        compare.main(compare.Options(list(folders), list(TRAINERS), tolerance, tmp_path / "comparison.json"))
         return json.loads((tmp_path / "comparison.json").read_text())
 
     return run
@@ -112,7 +109,7 @@ def test_a_difference_above_the_tolerance_ends_in_an_error_that_names_the_run(tm
     write(tmp_path / "other", "train_manual_update", weight=1.5)
     command = [sys.executable, "-m", "handgrad.stages.compare", "--trainers", *TRAINERS, "--tolerance=0.25"]
     command += [
-        f"--output={tmp_path / 'comparison.json'}",
+        f"--output-comparison={tmp_path / 'comparison.json'}",
         "--run-folders",
         tmp_path / "same",
         tmp_path / "other",

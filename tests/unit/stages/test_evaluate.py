@@ -1,11 +1,10 @@
 import json
 import math
-import sys
 
 import numpy as np
 import pandas as pd
 import pytest
-from helpers.made_up_runs import arguments, write_json, write_split
+from helpers.made_up_runs import write_json, write_split
 from safetensors.numpy import save_file
 
 from handgrad.errors import HandgradError
@@ -40,33 +39,32 @@ def options(tmp_path):
         "random": {"accuracy": 0.5},
     }
     return {
-        "--model": tmp_path / "model.safetensors",
-        "--selection": write_json(tmp_path / "selection.json", {"selected": {"validation_accuracy": 0.75}}),
-        "--baseline-model": tmp_path / "linear.safetensors",
-        "--baselines": write_json(tmp_path / "baselines.json", baselines),
-        "--train-data": write_split(tmp_path / "train.safetensors", [0, 1], greys=[BLACK, WHITE]),
-        "--validation-data": write_split(
+        "model": tmp_path / "model.safetensors",
+        "selection": write_json(tmp_path / "selection.json", {"selected": {"validation_accuracy": 0.75}}),
+        "baseline_model": tmp_path / "linear.safetensors",
+        "baselines": write_json(tmp_path / "baselines.json", baselines),
+        "train_data": write_split(tmp_path / "train.safetensors", [0, 1], greys=[BLACK, WHITE]),
+        "validation_data": write_split(
             tmp_path / "validation.safetensors", [0, 1, 1, 1], greys=[BLACK, WHITE, WHITE, BLACK]
         ),
-        "--test-data": write_split(tmp_path / "test.safetensors", TEST_LABELS, greys=TEST_GREYS),
-        "--classes": ["airplane", "bird"],
-        "--hidden": 1,
-        "--activation": "relu",
-        "--dtype": "float64",
-        "--output": tmp_path / "evaluation.json",
-        "--output-predictions": tmp_path / "predictions.csv",
+        "test_data": write_split(tmp_path / "test.safetensors", TEST_LABELS, greys=TEST_GREYS),
+        "classes": ["airplane", "bird"],
+        "hidden": [1],
+        "activation": "relu",
+        "dtype": "float64",
+        "output_evaluation": tmp_path / "evaluation.json",
+        "output_predictions": tmp_path / "predictions.csv",
     }
 
 
-def run_stage(options, monkeypatch):
-    monkeypatch.setattr(sys, "argv", ["evaluate", *arguments(options)])
-    evaluate.main()
-    return json.loads(options["--output"].read_text()), pd.read_csv(options["--output-predictions"])
+def run_stage(options):
+    evaluate.main(evaluate.Options(**options))
+    return json.loads(options["output_evaluation"].read_text()), pd.read_csv(options["output_predictions"])
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
-def test_the_model_is_evaluated_on_the_test_images(options, monkeypatch, dtype):
-    result, _ = run_stage(options | {"--dtype": dtype}, monkeypatch)
+def test_the_model_is_evaluated_on_the_test_images(options, dtype):
+    result, _ = run_stage(options | {"dtype": dtype})
     assert result["classes"] == ["airplane", "bird"]
     assert result["images"] == 5
     assert result["accuracy"] == 0.8
@@ -83,8 +81,8 @@ def test_the_model_is_evaluated_on_the_test_images(options, monkeypatch, dtype):
     assert result["output_deviation"] > 0
 
 
-def test_the_predictions_name_classes_and_indices(options, monkeypatch):
-    _, predictions = run_stage(options, monkeypatch)
+def test_the_predictions_name_classes_and_indices(options):
+    _, predictions = run_stage(options)
     assert predictions["index"].tolist() == [0, 3, 6, 9, 12]
     assert predictions["label"].tolist() == ["airplane"] * 3 + ["bird"] * 2
     assert predictions["predicted"].tolist() == ["airplane", "bird", "airplane", "bird", "bird"]
@@ -97,21 +95,21 @@ def test_the_predictions_name_classes_and_indices(options, monkeypatch):
 
 
 def test_batches_do_not_change_the_predictions(options, monkeypatch):
-    _, whole = run_stage(options, monkeypatch)
+    _, whole = run_stage(options)
     monkeypatch.setattr(evaluate, "BATCH", 2)
-    _, in_batches = run_stage(options, monkeypatch)
+    _, in_batches = run_stage(options)
     pd.testing.assert_frame_equal(in_batches, whole)
 
 
-def test_errors_are_listed_with_their_confidence(options, monkeypatch):
-    result, _ = run_stage(options, monkeypatch)
+def test_errors_are_listed_with_their_confidence(options):
+    result, _ = run_stage(options)
     assert result["most_confident_errors"] == [
         {"index": 3, "label": "airplane", "predicted": "bird", "confidence": pytest.approx(SURE_OF_WHITE)}
     ]
 
 
-def test_the_baselines_are_measured_on_the_same_images(options, monkeypatch):
-    result, _ = run_stage(options, monkeypatch)
+def test_the_baselines_are_measured_on_the_same_images(options):
+    result, _ = run_stage(options)
     assert result["baselines"]["random"] == {"accuracy": 0.5}
     majority, linear = result["baselines"]["majority"], result["baselines"]["logistic_regression"]
     assert (majority["class"], majority["accuracy"], majority["validation_accuracy"]) == (
@@ -131,20 +129,20 @@ def test_the_baselines_are_measured_on_the_same_images(options, monkeypatch):
     }
 
 
-def test_a_model_of_another_validation_accuracy_is_an_error(options, monkeypatch):
-    write_json(options["--selection"], {"selected": {"validation_accuracy": 0.25}})
+def test_a_model_of_another_validation_accuracy_is_an_error(options):
+    write_json(options["selection"], {"selected": {"validation_accuracy": 0.25}})
     with pytest.raises(HandgradError, match=r"model\.safetensors: validation accuracy 0\.75, .* says 0\.25"):
-        run_stage(options, monkeypatch)
-    assert not options["--output"].exists()
+        run_stage(options)
+    assert not options["output_evaluation"].exists()
 
 
-def test_a_model_of_another_shape_is_an_error(options, monkeypatch):
+def test_a_model_of_another_shape_is_an_error(options):
     with pytest.raises(HandgradError, match=r"model\.safetensors: not a model of this model\.hidden"):
-        run_stage(options | {"--hidden": 2}, monkeypatch)
+        run_stage(options | {"hidden": [2]})
 
 
-@pytest.mark.parametrize("name", ["--model", "--baseline-model", "--test-data"])
-def test_a_damaged_file_is_named(options, monkeypatch, name):
+@pytest.mark.parametrize("name", ["model", "baseline_model", "test_data"])
+def test_a_damaged_file_is_named(options, name):
     options[name].write_bytes(b"damaged")
     with pytest.raises(HandgradError, match=options[name].name):
-        run_stage(options, monkeypatch)
+        run_stage(options)

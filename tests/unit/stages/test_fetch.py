@@ -21,15 +21,10 @@ def run(tmp_path, monkeypatch):
     monkeypatch.setenv("HANDGRAD_CACHE", str(tmp_path / "cache"))
 
     def run(**options):
-        options = {"source": "auto", "classes": ["airplane", "bird"], "seed": 256} | options
-        arguments = ["fetch"]
-        for name, value in options.items():
-            values = value if isinstance(value, list) else [value]
-            arguments += [f"--{name}", *map(str, values)]
-        arguments += ["--output-archive", str(tmp_path / "out.tar.gz")]
-        arguments += ["--output-source", str(tmp_path / "source.json")]
-        monkeypatch.setattr("sys.argv", arguments)
-        fetch.main()
+        defaults = {"source": "auto", "classes": ["airplane", "bird"], "mirrors": [], "seed": 256}
+        defaults |= {"md5": fetch.OFFICIAL_MD5}
+        outputs = {"output_archive": tmp_path / "out.tar.gz", "output_source": tmp_path / "source.json"}
+        fetch.main(fetch.Options(**defaults | options, **outputs))
         return json.loads((tmp_path / "source.json").read_text())
 
     return run

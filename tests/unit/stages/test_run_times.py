@@ -10,7 +10,7 @@ def run_stage(folder):
         [
             *(sys.executable, "-m", "handgrad.stages.run_times"),
             *("--benchmarks", folder / "benchmarks", "--facts", folder / "facts.json"),
-            *("--output", folder / "run_times.csv"),
+            *("--output-run-times", folder / "run_times.csv"),
         ],
         capture_output=True,
         text=True,

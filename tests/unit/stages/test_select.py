@@ -1,11 +1,10 @@
 import hashlib
 import json
-import sys
 
 import numpy as np
 import pandas as pd
 import pytest
-from helpers.made_up_runs import arguments, write_comparison, write_run
+from helpers.made_up_runs import write_comparison, write_run
 from safetensors.numpy import load_file
 
 from handgrad.errors import HandgradError
@@ -25,24 +24,23 @@ def write(tmp_path, combination, wrong, **options):
     return write_run(tmp_path, combination, LABELS, predicted(wrong), **{"trainers": TRAINERS, **options})
 
 
-def run_stage(tmp_path, monkeypatch, folders, comparison=None):
+def run_stage(tmp_path, folders, comparison=None):
     options = {
-        "--run-folders": folders,
-        "--trainer": "train",
-        "--trainers": TRAINERS,
-        "--comparison": comparison or write_comparison(tmp_path, folders, TRAINERS),
-        "--output": tmp_path / "selection.json",
-        "--output-leaderboard": tmp_path / "leaderboard.csv",
-        "--output-model": tmp_path / "selected/model.safetensors",
+        "run_folders": folders,
+        "trainer": "train",
+        "trainers": list(TRAINERS),
+        "comparison": comparison or write_comparison(tmp_path, folders, TRAINERS),
+        "output_selection": tmp_path / "selection.json",
+        "output_leaderboard": tmp_path / "leaderboard.csv",
+        "output_model": tmp_path / "selected/model.safetensors",
     }
-    monkeypatch.setattr(sys, "argv", ["select", *arguments(options)])
-    select.main()
+    select.main(select.Options(**options))
     return json.loads((tmp_path / "selection.json").read_text())
 
 
-def test_the_best_run_is_selected_and_its_model_copied(tmp_path, monkeypatch):
+def test_the_best_run_is_selected_and_its_model_copied(tmp_path):
     folders = [write(tmp_path, FIRST, {0, 1}), write(tmp_path, SECOND, {4}, validation_loss=0.25)]
-    result = run_stage(tmp_path, monkeypatch, folders)
+    result = run_stage(tmp_path, folders)
     model = tmp_path / "selected/model.safetensors"
     assert result["selected"] == {
         "lr": 0.01,
@@ -65,10 +63,10 @@ def test_the_best_run_is_selected_and_its_model_copied(tmp_path, monkeypatch):
     assert (result["trainer"], result["seeds"]) == ("train", [256])
 
 
-def test_the_runner_up_is_compared_image_by_image(tmp_path, monkeypatch):
+def test_the_runner_up_is_compared_image_by_image(tmp_path):
     # The first errs on 0 and 1, the second on 1 to 6: one image for the second, five for the first.
     folders = [write(tmp_path, FIRST, {0, 1}), write(tmp_path, SECOND, {1, 2, 3, 4, 5, 6})]
-    result = run_stage(tmp_path, monkeypatch, folders)
+    result = run_stage(tmp_path, folders)
     runner_up = result["runner_up"]
     assert (runner_up["lr"], runner_up["weight_decay"], runner_up["momentum"]) == SECOND
     assert runner_up["validation_accuracy"] == 0.4
@@ -81,13 +79,13 @@ def test_the_runner_up_is_compared_image_by_image(tmp_path, monkeypatch):
     }
 
 
-def test_the_ranking_and_the_leaderboard_hold_the_same_figures(tmp_path, monkeypatch):
+def test_the_ranking_and_the_leaderboard_hold_the_same_figures(tmp_path):
     folders = [
         write(tmp_path, FIRST, {0, 1}, validation_loss=0.6),
         write(tmp_path, SECOND, {2}, diverged_epoch=3),
         write(tmp_path, THIRD, {8, 9}, validation_loss=0.4),
     ]
-    result = run_stage(tmp_path, monkeypatch, folders)
+    result = run_stage(tmp_path, folders)
     ranking = result["ranking"]
     assert [(row["lr"], row["weight_decay"], row["momentum"]) for row in ranking] == [THIRD, FIRST, SECOND]
     assert [row["rank"] for row in ranking] == [1, 2, 3]
@@ -109,14 +107,14 @@ def test_the_ranking_and_the_leaderboard_hold_the_same_figures(tmp_path, monkeyp
     assert np.isnan(leaderboard["validation_loss"][2])
 
 
-def test_seeds_are_averaged_and_the_best_seed_gives_the_model(tmp_path, monkeypatch):
+def test_seeds_are_averaged_and_the_best_seed_gives_the_model(tmp_path):
     folders = [
         write(tmp_path, FIRST, {0, 1, 2}, seed=1),
         write(tmp_path, FIRST, {0}, seed=2),
         write(tmp_path, SECOND, {0, 1, 2}, seed=1),
         write(tmp_path, SECOND, {0, 1, 2}, seed=2),
     ]
-    result = run_stage(tmp_path, monkeypatch, folders)
+    result = run_stage(tmp_path, folders)
     best = result["ranking"][0]
     assert result["seeds"] == [1, 2]
     assert result["combinations"] == 2
@@ -131,63 +129,63 @@ def test_seeds_are_averaged_and_the_best_seed_gives_the_model(tmp_path, monkeypa
     assert result["runner_up"]["mcnemar"]["only_runner_up_correct"] == 0
 
 
-def test_a_collapse_to_one_class_with_any_seed_is_counted(tmp_path, monkeypatch):
+def test_a_collapse_to_one_class_with_any_seed_is_counted(tmp_path):
     collapsed = {1, 3, 5, 7, 9}
     folders = [
         write(tmp_path, combination, wrong, seed=seed)
         for combination, wrongs in [(FIRST, [{0}, collapsed]), (SECOND, [{0}, {1}])]
         for seed, wrong in enumerate(wrongs)
     ]
-    ranking = run_stage(tmp_path, monkeypatch, folders)["ranking"]
+    ranking = run_stage(tmp_path, folders)["ranking"]
     assert [row["predicted_classes"] for row in ranking] == [2, 1]
 
 
-def test_a_single_combination_has_no_runner_up(tmp_path, monkeypatch):
-    result = run_stage(tmp_path, monkeypatch, [write(tmp_path, FIRST, {0})])
+def test_a_single_combination_has_no_runner_up(tmp_path):
+    result = run_stage(tmp_path, [write(tmp_path, FIRST, {0})])
     assert result["runner_up"] is None
     assert result["selected"]["decided_by"] == "only_candidate"
 
 
-def test_a_diverged_combination_is_no_runner_up(tmp_path, monkeypatch):
+def test_a_diverged_combination_is_no_runner_up(tmp_path):
     folders = [write(tmp_path, FIRST, {0}), write(tmp_path, SECOND, {0}, diverged_epoch=1)]
-    assert run_stage(tmp_path, monkeypatch, folders)["runner_up"] is None
+    assert run_stage(tmp_path, folders)["runner_up"] is None
 
 
-def test_divergence_with_another_trainer_counts(tmp_path, monkeypatch):
+def test_divergence_with_another_trainer_counts(tmp_path):
     folders = [write(tmp_path, FIRST, {0}), write(tmp_path, SECOND, {0, 1})]
     metrics = folders[0] / "train_manual_update/metrics.json"
     metrics.write_text(json.dumps(json.loads(metrics.read_text()) | {"diverged": True}))
-    assert run_stage(tmp_path, monkeypatch, folders)["selected"]["momentum"] == 0.9
+    assert run_stage(tmp_path, folders)["selected"]["momentum"] == 0.9
 
 
-def test_all_diverged_writes_nothing(tmp_path, monkeypatch):
+def test_all_diverged_writes_nothing(tmp_path):
     folders = [write(tmp_path, FIRST, {0}, diverged_epoch=1), write(tmp_path, SECOND, {0}, diverged_epoch=2)]
     with pytest.raises(HandgradError, match="all 2 combinations diverged"):
-        run_stage(tmp_path, monkeypatch, folders)
+        run_stage(tmp_path, folders)
     assert not (tmp_path / "selection.json").exists()
     assert not (tmp_path / "selected").exists()
 
 
-def test_predictions_that_contradict_the_metrics_are_an_error(tmp_path, monkeypatch):
+def test_predictions_that_contradict_the_metrics_are_an_error(tmp_path):
     folder = write(tmp_path, FIRST, {0})
     pd.DataFrame({"index": range(10), "label": LABELS, "predicted": LABELS}).to_csv(
         folder / "train/validation_predictions.csv", index=False
     )
     with pytest.raises(HandgradError, match=r"says validation accuracy 0\.9, .* 1\.0"):
-        run_stage(tmp_path, monkeypatch, [folder])
+        run_stage(tmp_path, [folder])
 
 
-def test_a_comparison_of_other_runs_is_an_error(tmp_path, monkeypatch):
+def test_a_comparison_of_other_runs_is_an_error(tmp_path):
     folders = [write(tmp_path, FIRST, {0}), write(tmp_path, SECOND, {0})]
     comparison = write_comparison(tmp_path, folders[:1], TRAINERS)
     with pytest.raises(HandgradError, match=r"comparison\.json: does not compare these runs"):
-        run_stage(tmp_path, monkeypatch, folders, comparison)
+        run_stage(tmp_path, folders, comparison)
 
 
-def test_runs_validated_on_different_images_are_an_error(tmp_path, monkeypatch):
+def test_runs_validated_on_different_images_are_an_error(tmp_path):
     folders = [
         write(tmp_path, FIRST, {0}),
         write_run(tmp_path, SECOND, LABELS[:-2], predicted({0})[:-2], trainers=TRAINERS),
     ]
     with pytest.raises(HandgradError, match="validated on different images"):
-        run_stage(tmp_path, monkeypatch, folders)
+        run_stage(tmp_path, folders)

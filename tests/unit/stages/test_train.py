@@ -14,6 +14,8 @@ import torch
 from helpers.made_up_runs import write_split
 from safetensors.numpy import load_file, save_file
 
+from handgrad.stages.command_line import flags
+
 TRAINERS = ("train", "train_manual_update", "train_manual_backprop")
 FILES = ("model.safetensors", "history.csv", "metrics.json", "validation_predictions.csv")
 
@@ -30,23 +32,22 @@ def command(data, folder, **options):
     options = {
         "trainer": "train_manual_backprop",
         "lr": 0.05,
-        "weight-decay": 0.01,
+        "weight_decay": 0.01,
         "momentum": 0.9,
         "seed": 256,
         "epochs": 3,
-        "batch-size": 32,
-        "hidden": "8",
+        "batch_size": 32,
+        "hidden": [8],
         "activation": "relu",
         "dtype": "float64",
         "device": "cpu",
         "threads": 1,
+        "gradient_check_every": 0,
+        "checkpoint_every": 0,
     } | options
-    return [
-        *(sys.executable, "-m", "handgrad.stages.train"),
-        *(f"--{name}={value}" for name, value in options.items()),
-        *(f"--{name}-data={data / name}.safetensors" for name in ("train", "validation")),
-        *(f"--output-{name.split('.')[0].split('_')[-1]}={folder / name}" for name in FILES),
-    ]
+    options |= {f"{name}_data": data / f"{name}.safetensors" for name in ("train", "validation")}
+    options |= {f"output_{name.split('.')[0].split('_')[-1]}": folder / name for name in FILES}
+    return [sys.executable, "-m", "handgrad.stages.train", *flags(options)]
 
 
 def train(data, folder, **options):
@@ -103,7 +104,7 @@ def test_a_gpu_that_is_not_there_is_one_clear_error(data, tmp_path):
 
 @pytest.mark.parametrize("trainer", TRAINERS)
 def test_a_killed_training_continues_and_ends_with_the_same_bytes(data, tmp_path, trainer):
-    options = {"trainer": trainer, "epochs": 150, "checkpoint-every": 1}
+    options = {"trainer": trainer, "epochs": 150, "checkpoint_every": 1}
     assert train(data, tmp_path / "whole", trainer=trainer, epochs=150)[0] == 0
     killed = tmp_path / "killed"
     killed.mkdir()
@@ -130,7 +131,7 @@ def test_a_checkpoint_that_does_not_fit_is_left_aside(data, tmp_path, change):
         checkpoint.write_bytes(b"not a checkpoint")
     else:
         save_file({"history": np.zeros((4, 1))}, checkpoint, metadata={"settings": "others"})
-    status, log = train(data, folder, **{"checkpoint-every": 1})
+    status, log = train(data, folder, checkpoint_every=1)
     assert status == 0
     assert f"is {change}" in log
     assert "starting at the first epoch" in log
@@ -141,13 +142,13 @@ def test_a_checkpoint_of_a_longer_training_is_left_aside(data, tmp_path):
     folder = tmp_path / "shorter"
     folder.mkdir()
     with subprocess.Popen(
-        command(data, folder, **{"epochs": 1000, "checkpoint-every": 5}), stderr=subprocess.DEVNULL
+        command(data, folder, epochs=1000, checkpoint_every=5), stderr=subprocess.DEVNULL
     ) as job:
         while not (folder / "checkpoint.safetensors").exists():
             assert job.poll() is None
             time.sleep(0.01)
         job.send_signal(signal.SIGKILL)
-    assert train(data, folder, **{"checkpoint-every": 5})[0] == 0
+    assert train(data, folder, checkpoint_every=5)[0] == 0
     assert json.loads((folder / "metrics.json").read_text())["epochs"] == 3
 
 
@@ -166,7 +167,8 @@ def test_a_training_imports_only_what_it_needs(data, tmp_path):
     program = (
         "import sys\n"
         "from handgrad.stages import train\n"
-        "train.main()\n"
+        "from handgrad.stages.command_line import parse\n"
+        "train.main(parse(train.Options))\n"
         "print([name for name in ('pandas', 'matplotlib', 'sklearn', 'torch._dynamo')"
         " if name in sys.modules])"
     )

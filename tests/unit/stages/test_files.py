@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from handgrad.errors import HandgradError
-from handgrad.stages.plumbing import read_json, replacing, write_json
+from handgrad.stages.files import read_json, replacing, write_json
 
 
 def test_replacing_leaves_the_old_file_and_nothing_else_after_an_error(tmp_path):
@@ -32,7 +32,7 @@ def test_two_that_write_one_file_at_once_do_not_disturb_each_other(tmp_path):
     program = (
         "import sys\n"
         "from pathlib import Path\n"
-        "from handgrad.stages.plumbing import replacing\n"
+        "from handgrad.stages.files import replacing\n"
         "with replacing(Path(sys.argv[1])) as temporary:\n"
         "    temporary.write_text('first')\n"
         "    print('written', flush=True)\n"
@@ -55,7 +55,7 @@ def test_what_a_killed_writer_left_is_removed_by_the_next(tmp_path):
     program = (
         "import os, signal, sys\n"
         "from pathlib import Path\n"
-        "from handgrad.stages.plumbing import replacing\n"
+        "from handgrad.stages.files import replacing\n"
         "with replacing(Path(sys.argv[1])) as temporary:\n"
         "    temporary.write_text('half')\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
@@ -107,25 +107,3 @@ def test_read_json_names_a_damaged_file(tmp_path):
     path.write_text('{"loss": ')
     with pytest.raises(HandgradError, match=r"metrics\.json: not valid JSON"):
         read_json(path)
-
-
-@pytest.mark.parametrize(
-    ("statement", "message"),
-    [
-        (
-            "raise HandgradError('data.archive: no such file; give another')",
-            "data.archive: no such file; give another",
-        ),
-        ("open('/nowhere/at/all')", "[Errno 2] No such file or directory: '/nowhere/at/all'"),
-    ],
-)
-def test_errors_of_a_user_end_in_one_line_and_exit_status_1(statement, message):
-    program = (
-        "from handgrad.errors import HandgradError\n"
-        "from handgrad.stages.plumbing import run_stage\n"
-        f"def main():\n    {statement}\n"
-        "run_stage(main)\n"
-    )
-    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert result.returncode == 1
-    assert result.stderr == f"error: {message}\n"

@@ -1,13 +1,11 @@
-"""What every stage shares: logging, one-line errors, and files that appear whole or not at all."""
+"""Files of the stages: written whole or not at all, read with a message that names a damaged one."""
 
 import glob
 import json
-import logging
 import os
 import shutil
 import socket
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,20 +15,11 @@ import psutil
 from handgrad.errors import HandgradError
 
 
-def run_stage(main: Callable[[], None]) -> None:
-    """Run a stage; an error that its user can cause ends in one line on standard error and exit status 1."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    try:
-        main()
-    except (HandgradError, OSError) as error:
-        sys.exit(f"error: {error}")
-
-
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; at the end it takes the name `path`, on an error it is removed.
+    """Yield a temporary path beside `path`, renamed to `path` at the end and removed after an error.
 
-    A reader never sees a half-written file: a rename within one folder is atomic (POSIX).
+    A reader never sees a half-written file: POSIX renames within a folder are atomic.
     """
     temporary = _temporary(path)
     try:
@@ -39,14 +28,14 @@ def replacing(path: Path) -> Iterator[Path]:
     except OSError as error:
         if error.filename is not None:
             raise
-        raise HandgradError(f"{path}: {error}") from error  # a full disk is reported without the file
+        raise HandgradError(f"{path}: {error}") from error  # a full disk is reported without a file name
     finally:
         temporary.unlink(missing_ok=True)
 
 
 @contextmanager
 def scratch_folder(path: Path) -> Iterator[Path]:
-    """Yield a new folder, named after `path` and beside it, that is removed at the end."""
+    """Yield a new folder beside `path`, removed at the end."""
     folder = _temporary(path)
     folder.mkdir()
     try:
@@ -82,7 +71,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write `content` as indented JSON in one step; NaN and infinity are refused (use None)."""
+    """Write `content` as indented JSON in one step; NaN and infinity raise ValueError (use None)."""
     write_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 

@@ -1,0 +1,117 @@
+"""Command lines of stages, derived from their options.
+
+A stage declares its options once, as a frozen dataclass:
+
+    @dataclass(frozen=True)
+    class Options:
+        archive: Path
+        seed: Annotated[int, "of the train-validation split"]
+        classes: list[str]
+        device: Literal["cpu", "cuda"] = "cpu"
+
+and `run_stage(main, Options)` calls its `main` with what the command line
+`--archive PATH --seed INT --classes STR ... [--device {cpu,cuda}]` says. `flags` writes such a command line.
+"""
+
+import dataclasses
+import json
+import logging
+import sys
+import types
+from argparse import ArgumentParser, ArgumentTypeError
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Any, Literal, NoReturn, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from handgrad.errors import HandgradError
+
+Options = TypeVar("Options")
+
+
+def run_stage(main: Callable[[Options], None], options: type[Options]) -> None:
+    """Call `main` with the options of this process's command line.
+
+    An error that the user can cause becomes one line on standard error and exit status 1.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    try:
+        main(parse(options))
+    except (HandgradError, OSError) as error:
+        sys.exit(f"error: {error}")
+
+
+def parse(options: type[Options], arguments: Sequence[str] | None = None) -> Options:
+    """Read a command line; `--help` lists the options and exits.
+
+    Args:
+        options: A dataclass. Its fields are of type str, int, float, bool, Path, Literal or dict (written as
+            JSON), or of a list of one of these, or optional. In `Annotated[type, ...]`, a text is the help; a
+            collection holds the values that are accepted.
+        arguments: The words of the command line; by default those of this process.
+
+    Raises:
+        HandgradError: if an option is unknown or missing, or a value is not of the option's type.
+    """
+    parser = _Parser(description=sys.modules[options.__module__].__doc__, allow_abbrev=False)
+    hints = get_type_hints(options, include_extras=True)
+    for field in dataclasses.fields(options):  # type: ignore[arg-type]
+        required = field.default is dataclasses.MISSING
+        presence = {"required": True} if required else {"default": field.default}
+        parser.add_argument(_flag(field.name), **presence, **_argument(hints[field.name]))
+    return options(**vars(parser.parse_args(arguments)))
+
+
+def flags(values: Mapping[str, Any]) -> list[str]:
+    """Write a command line: the words from which `parse` reads these values. None leaves an option out."""
+    words: list[str] = []
+    for name, value in values.items():
+        if isinstance(value, list | tuple):
+            words += [_flag(name), *map(_word, value)]
+        elif value is not None:
+            words.append(f"{_flag(name)}={_word(value)}")
+    return words
+
+
+class _Parser(ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise HandgradError(f"{message}; --help lists the options")
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def _argument(hint: Any) -> dict[str, Any]:
+    """The keyword arguments of `add_argument` for a field of this type."""
+    if get_origin(hint) is Annotated:
+        hint, *notes = get_args(hint)
+        more = {"help" if isinstance(note, str) else "choices": note for note in notes}
+        return {**_argument(hint), **more}
+    if get_origin(hint) in (Union, types.UnionType):
+        (hint,) = set(get_args(hint)) - {type(None)}
+    if get_origin(hint) is list:
+        return {**_argument(get_args(hint)[0]), "nargs": "*"}
+    if get_origin(hint) is Literal:
+        return {"choices": get_args(hint)}
+    if get_origin(hint) is dict:
+        return {"type": _json, "metavar": "JSON"}
+    if hint is bool:
+        return {"type": _boolean, "metavar": "{true,false}"}
+    return {"type": hint, "metavar": hint.__name__.upper()}
+
+
+def _word(value: Any) -> str:
+    return json.dumps(value) if isinstance(value, bool | dict) else str(value)
+
+
+def _boolean(text: str) -> bool:
+    try:
+        return {"true": True, "false": False}[text.lower()]
+    except KeyError:
+        raise ArgumentTypeError(f"{text!r} is neither true nor false") from None
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise ArgumentTypeError(f"not valid JSON ({error})") from None
