@@ -1,0 +1,157 @@
+"""Call someone else's function: parameters recognised by their names, failures told with their place."""
+
+import inspect
+import io
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from handgrad.checking.loading import SubmissionError, reason
+
+# What students call each parameter, in lower case without underscores.
+NAMES = {
+    "n_epochs": "nepochs epochs numepochs nepoch epoch maxepochs nbepochs totalepochs nepochsmax",
+    "lr": "lr learningrate eta alpha stepsize learnrate rate",
+    "model": "model net network mynet mlp nnmodel mymodel neuralnet m",
+    "loss_fn": "lossfn lossfunction lossfunc criterion loss cost costfn objective",
+    "train_loader": "trainloader loadertrain traindl traindataloader dataloader loader trainingloader "
+    "trainingdata traindata trainset data",
+    "val_loader": "valloader loaderval validloader validationloader valdl valdataloader testloader "
+    "validationdata valdata",
+    "weight_decay": "weightdecay wd decay l2 lambda lambd lmbda lam reg regularization l2reg l2lambda "
+    "weightdecayfactor",
+    "momentum": "momentum mu beta mom momentumfactor momentumcoeff gamma",
+    "dampening": "dampening damp tau",
+    "nesterov": "nesterov",
+    "x": "x inputs z",
+    "z": "z",
+    "optimizer": "optimizer optim opt optimiser",
+    "y_true": "ytrue target targets label labels y ytarget truth true groundtruth t",
+    "y_pred": "ypred pred preds prediction predictions output outputs yhat out yout p",
+    "device": "device",
+    "loss": "loss lossname",
+    "n_l": "nl widths sizes layers layersizes nneurons neurons dims units nunits",
+}
+BACKPROPAGATION = ("model", "y_true", "y_pred")
+LARGEST_OUTPUT = 16_000_000  # characters that one call may print
+
+
+_LIBRARIES = (
+    str(Path(__file__).parents[1]),
+    str(Path(torch.__file__).parents[1]),
+    str(Path(inspect.__file__).parent),
+    "<frozen",
+)
+
+
+class Crash(SubmissionError):
+    """Someone else's code raised an exception."""
+
+
+class _Quiet(io.TextIOBase):
+    """Swallows what is printed, up to a limit."""
+
+    def __init__(self) -> None:
+        self.left = LARGEST_OUTPUT
+
+    def write(self, text: str) -> int:
+        self.left -= len(text)
+        if self.left < 0:
+            raise OSError(f"more than {LARGEST_OUTPUT:,} characters printed")
+        return len(text)
+
+
+def accepts(function: Callable[..., Any], role: str) -> bool:
+    """Whether a function has a parameter of the role, such as "momentum", under one of its names."""
+    return any(_plays(name, role) for name in inspect.signature(function).parameters)
+
+
+def call(function: Callable[..., Any], skipped: dict[str, str] | None = None, **values: Any) -> Any:
+    """Call `function` with the values for the roles that its parameters play.
+
+    Values that have no parameter are left out, parameters with a default may be without a value. A parameter
+    with a name that says nothing takes the value of its position, if there are as many as values.
+
+    Raises:
+        Crash: if the function raises an exception, or a parameter cannot be recognised.
+    """
+    arguments = _arguments(function, values)
+    try:
+        with quiet():
+            return function(*arguments.args, **arguments.kwargs)
+    except (Exception, SystemExit) as error:
+        raise Crash(described(error, skipped or {})) from error
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Print nothing, and no more than `LARGEST_OUTPUT` characters of it."""
+    sink = _Quiet()
+    with redirect_stdout(sink), redirect_stderr(sink):
+        yield
+
+
+@contextmanager
+def default_dtype(dtype: torch.dtype) -> Iterator[None]:
+    """Tensors made without a dtype, such as torch.zeros(3), are of this one."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
+
+
+def described(error: BaseException, skipped: dict[str, str]) -> str:
+    """An exception with the last line of the submission that it passed."""
+    own = [frame for frame in traceback.extract_tb(error.__traceback__) if not is_library(frame.filename)]
+    place = f"{Path(own[-1].filename).name}, line {own[-1].lineno}, `{own[-1].line}`: " if own else ""
+    what = str(error).strip().split("\n")[0][:300]
+    return f"{place}{type(error).__name__}: {what}{reason(error, skipped)}"
+
+
+def is_library(filename: str) -> bool:
+    """Whether a file belongs to handgrad, an installed package or Python rather than to the submission."""
+    return filename.startswith(_LIBRARIES)
+
+
+def _plays(parameter: str, role: str) -> bool:
+    plain = parameter.lower().replace("_", "")
+    return plain == role.replace("_", "") or plain in NAMES[role].split()
+
+
+def _arguments(function: Callable[..., Any], values: dict[str, Any]) -> inspect.BoundArguments:
+    signature = inspect.signature(function)
+    positional: list[Any] = []
+    keywords: dict[str, Any] = {}
+    unknown = []
+    open_roles = list(values)
+    for name, parameter in signature.parameters.items():
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            continue
+        role = next((role for role in open_roles if _plays(name, role)), None)
+        if role is not None:
+            open_roles.remove(role)
+            keywords[name] = values[role]
+        elif parameter.default is parameter.empty:
+            unknown.append(name)
+    if unknown and len(signature.parameters) == len(values):
+        positional, keywords = list(values.values()), {}
+    elif unknown:
+        raise Crash(
+            f"{getattr(function, '__name__', function)}{signature}: what is {unknown[0]!r}? "
+            f"expected parameters such as {', '.join(values)}"
+        )
+    elif not signature.parameters or (
+        not keywords
+        and any(parameter.kind is parameter.VAR_POSITIONAL for parameter in signature.parameters.values())
+    ):
+        positional = list(values.values())
+    try:
+        return signature.bind(*positional, **keywords)
+    except TypeError as error:
+        raise Crash(f"{getattr(function, '__name__', function)}{signature}: {error}") from error

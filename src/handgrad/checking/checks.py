@@ -1,0 +1,147 @@
+"""The checks to call: of a function, of a class, or of everything that a file defines."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from handgrad.backprop import LOSSES
+from handgrad.checking.calling import Crash, accepts
+from handgrad.checking.gradients import gradient_findings
+from handgrad.checking.loading import PARTS, Submission, load
+from handgrad.checking.networks import classifier_findings, maker, network_findings
+from handgrad.checking.results import FAILED, NOTE, PASSED, Finding, Result
+from handgrad.checking.speed import backpropagation_speed
+from handgrad.checking.updates import train_findings, update_findings
+from handgrad.checking.vectorisation import backpropagation_loops, training_loops
+
+Skipped = dict[str, str]
+
+
+def check_backpropagation(function: Callable[..., Any], loss: str = "squared_error") -> Result:
+    """Check a function `backpropagation(model, y_true, y_pred)` that fills `model.dL_dw` and `model.dL_db`.
+
+    Its gradients are compared with autograd's and with central differences on small networks. Where they
+    differ, the result names the mistake of the catalogue, or the pair, that gives the same numbers.
+
+    Args:
+        function: may take `loss` too; its parameters are recognised by their names, in any order.
+        loss: the loss that it differentiates, one of squared_error (the sum), mse, cross_entropy.
+
+    Returns:
+        The diagnosis; its text is what a notebook shows.
+
+    Raises:
+        ValueError: if the loss is unknown.
+    """
+    if loss not in LOSSES:
+        raise ValueError(f"no loss is named {loss!r}; expected one of {', '.join(LOSSES)}")
+    return Result(_backpropagation(function, loss, {}))
+
+
+def check_update(function: Callable[..., Any]) -> Result:
+    """Check a training function: `train_manual_update(n_epochs, lr, model, loss_fn, train_loader, ...)`.
+
+    Whole trajectories are compared with `torch.optim.SGD`'s, for several learning rates, weight decays and
+    momenta, as far as the function has parameters for them. A function with a parameter `optimizer` is
+    checked as `train`.
+    """
+    return Result(
+        _training(function, "train" if accepts(function, "optimizer") else "train_manual_update", {})
+    )
+
+
+def check_network(cls: Callable[..., Any]) -> Result:
+    """Check a network class: one that takes a list of widths, as MyNet, or one without arguments."""
+    check = network_findings if accepts(cls, "n_l") else classifier_findings
+    return Result(check(cls, getattr(cls, "__name__", "network")))
+
+
+def check_file(path: str | Path) -> Result:
+    """Check everything that a script or notebook defines; see `handgrad.checking.loading.load`.
+
+    The code runs in this process: `handgrad check` and the rule `check` run it in one of its own, with
+    limits.
+
+    Raises:
+        SubmissionError: if the file cannot be used, with the cell and line.
+    """
+    return check_submission(load(Path(path)))
+
+
+def check_submission(submission: Submission, progress: Callable[[str], None] = lambda part: None) -> Result:
+    """Check every part of a submission; `progress` is called with the name of each before its check."""
+    findings: list[Finding] = []
+    for part in (part for part in PARTS if part in submission.parts):
+        progress(part)
+        findings += _part(submission, part, findings)
+    return Result(findings)
+
+
+def _part(submission: Submission, part: str, before: list[Finding]) -> list[Finding]:
+    defined, skipped = submission.parts[part], submission.skipped
+    if part in ("MyNet", "MyMLP"):
+        check = network_findings if accepts(defined, "n_l") else classifier_findings
+        return check(defined, part, skipped)
+    if part == "backpropagation":
+        findings = _backpropagation(defined, "squared_error", skipped)
+        own = submission.parts.get("MyNet")
+        if own and all(finding.status != FAILED for finding in before if finding.part == "MyNet"):
+            findings = _with_own_network(defined, own, findings, skipped)
+        if _failed(findings):
+            others = gradient_findings(defined, "cross_entropy", skipped=skipped)
+            if not _failed(others):
+                remark = Finding(
+                    part, "loss", NOTE, "the gradients are those of the cross entropy of class labels"
+                )
+                return [*others, remark]
+        return findings
+    if part in ("train", "train_manual_update"):
+        return _training(defined, part, skipped)
+    return [
+        Finding(
+            part, "definition", NOTE, "is defined; what it returns has no agreed form, so it is not checked"
+        )
+    ]
+
+
+def _failed(findings: list[Finding]) -> bool:
+    return any(finding.status == FAILED for finding in findings)
+
+
+def _backpropagation(function: Callable[..., Any], loss: str, skipped: Skipped) -> list[Finding]:
+    findings = gradient_findings(function, loss, skipped=skipped)
+    # What crashes, or is wrong, need not be fast.
+    if findings[0].status == PASSED:
+        with suppress(Crash):
+            findings.append(backpropagation_loops(function, loss))
+            if loss == "squared_error":
+                findings.append(backpropagation_speed(function))
+    return findings
+
+
+def _with_own_network(
+    function: Callable[..., Any], own: Callable[..., Any], findings: list[Finding], skipped: Skipped
+) -> list[Finding]:
+    """The findings on the submission's own networks, if it cannot use others or is wrong there only."""
+    with_own = gradient_findings(function, make=maker(own, skipped), skipped=skipped)
+    if not _failed(with_own) and "stops with an error" in findings[0].summary:
+        remark = Finding("backpropagation", "networks", NOTE, "runs with the MyNet of this file only")
+        return [*with_own, remark]
+    if _failed(with_own) and not _failed(findings):
+        first = with_own[0]
+        text = f"with the MyNet of this file: {first.summary}"
+        return [
+            Finding(first.part, first.check, first.status, text, first.mistakes, first.details, first.data),
+            *findings[1:],
+        ]
+    return findings
+
+
+def _training(function: Callable[..., Any], part: str, skipped: Skipped) -> list[Finding]:
+    find = train_findings if part == "train" else update_findings
+    findings = find(function, skipped)
+    if findings[0].status == PASSED:
+        with suppress(Crash):
+            findings.append(training_loops(function, part))
+    return findings

@@ -1,0 +1,201 @@
+"""Load a submission: the definitions of a script or notebook, without running its experiments.
+
+Only imports, functions, classes and constants are executed. Training cells, plots and everything else that
+stands at the top level is skipped; `Submission.skipped` remembers which names they would have set, for error
+messages.
+"""
+
+import ast
+import json
+import linecache
+import sys
+import types
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from handgrad.errors import HandgradError
+
+PARTS = ("MyNet", "MyMLP", "backpropagation", "train", "train_manual_update", "compare_models")
+MODULE = "handgrad_submission"
+LARGEST_FILE = 20_000_000  # bytes; a notebook keeps its plots inside
+# Calls that make a constant: they compute nothing to speak of and change nothing.
+HARMLESS_CALLS = {
+    *("bool", "dict", "float", "int", "len", "list", "max", "min", "range", "set", "str", "tuple"),
+    *("device", "torch.device", "torch.cuda.is_available", "torch.backends.mps.is_available"),
+    *("torch.tensor", "math.sqrt", "Path", "pathlib.Path"),
+    *("nn.CrossEntropyLoss", "nn.MSELoss", "torch.nn.CrossEntropyLoss", "torch.nn.MSELoss"),
+}
+
+
+class SubmissionError(HandgradError):
+    """A submission cannot be used: the file, the cell and line, and what is wrong there."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A piece of source: a whole script, or a code cell of a notebook. `name` is what tracebacks call it."""
+
+    name: str
+    source: str
+
+
+@dataclass(frozen=True)
+class Submission:
+    """What a file defines.
+
+    Attributes:
+        path: the file.
+        cells: its source.
+        parts: those of `PARTS` that it defines, by name.
+        skipped: names that it does not define although its text does: the reason, with the place.
+    """
+
+    path: Path
+    cells: list[Cell]
+    parts: dict[str, Any]
+    skipped: dict[str, str] = field(default_factory=dict)
+
+
+def load(path: Path) -> Submission:
+    """Execute the definitions of a `.py` or `.ipynb` file.
+
+    Raises:
+        SubmissionError: if the file cannot be read or parsed, a definition fails, or it defines none of
+        `PARTS`.
+    """
+    cells = _read(path)
+    module = types.ModuleType(MODULE)
+    module.__file__ = str(path)
+    sys.modules[MODULE] = module  # dataclasses and pickle look their module up
+    if str(path.parent.resolve()) not in sys.path:
+        sys.path.append(str(path.parent.resolve()))  # last, so that no file of the folder shadows a package
+    skipped: dict[str, str] = {}
+    for cell in cells:
+        lines = cell.source.splitlines(keepends=True)
+        linecache.cache[cell.name] = (len(cell.source), None, lines, cell.name)
+        for node in _parse(cell).body:
+            _execute(node, cell, module, skipped)
+    parts = {name: vars(module)[name] for name in PARTS if callable(vars(module).get(name))}
+    if not parts:
+        raise SubmissionError(f"{path.name}: defines none of {', '.join(PARTS)}; expected at least one")
+    return Submission(path, cells, parts, skipped)
+
+
+def _read(path: Path) -> list[Cell]:
+    if path.suffix not in (".py", ".ipynb"):
+        raise SubmissionError(f"{path.name}: expected a script (.py) or a notebook (.ipynb)")
+    try:
+        if path.stat().st_size > LARGEST_FILE:
+            raise SubmissionError(f"{path.name}: has more than {LARGEST_FILE:,} bytes; clear its outputs")
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SubmissionError(f"{path.name}: cannot be read ({error})") from error
+    if path.suffix == ".py":
+        return [Cell(path.name, text)]
+    try:
+        cells = json.loads(text)["cells"]
+        code = [
+            (number, "".join(cell["source"]))
+            for number, cell in enumerate(cells, start=1)
+            if cell["cell_type"] == "code"
+        ]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise SubmissionError(
+            f"{path.name}: is not a notebook of format 4 ({type(error).__name__}: {error}); save it again"
+        ) from error
+    return [Cell(f"{path.name}, cell {number}", _without_magics(source)) for number, source in code]
+
+
+def _without_magics(source: str) -> str:
+    """The source of a cell with IPython's own lines emptied, so that line numbers stay."""
+    lines = source.split("\n")
+    if lines[0].startswith("%%"):
+        return ""
+    return "\n".join(
+        line[: len(line) - len(line.lstrip())] + "pass"
+        if line.lstrip().startswith(("%", "!", "?")) or line.rstrip().endswith("?")
+        else line
+        for line in lines
+    )
+
+
+def _parse(cell: Cell) -> ast.Module:
+    try:
+        return ast.parse(cell.source, cell.name)
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        line = f", line {error.lineno}" if isinstance(error, SyntaxError) else ""
+        text = f": `{error.text.strip()}`" if isinstance(error, SyntaxError) and error.text else ""
+        raise SubmissionError(f"{cell.name}{line}: {getattr(error, 'msg', error)}{text}") from error
+
+
+def _execute(node: ast.stmt, cell: Cell, module: types.ModuleType, skipped: dict[str, str]) -> None:
+    """Execute a statement if it is a definition; record the names that it would have set if it is not."""
+    place = f"{cell.name}, line {node.lineno}"
+    if not _is_definition(node):
+        skipped.update(dict.fromkeys(_assigned(node), f"{place} is not executed"))
+        return
+    try:
+        exec(compile(ast.Module([node], []), cell.name, "exec"), vars(module))
+    except ImportError as error:
+        skipped.update(dict.fromkeys(_assigned(node), f"the import in {place} failed ({error})"))
+    except (Exception, SystemExit) as error:
+        raise SubmissionError(f"{place}: {type(error).__name__}: {error}{reason(error, skipped)}") from error
+    else:
+        for name in _assigned(node):
+            skipped.pop(name, None)
+
+
+def reason(error: BaseException, skipped: dict[str, str]) -> str:
+    """Why a name is not defined, if that is the error and the reason is known; else empty."""
+    name = error.name if isinstance(error, NameError) else None
+    return f" ({skipped[name]}; pass it as an argument)" if name in skipped else ""
+
+
+def _is_definition(node: ast.stmt) -> bool:
+    match node:
+        case ast.Import() | ast.ImportFrom() | ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
+            return True
+        case ast.Assign(targets=targets, value=value):
+            return all(map(_is_name, targets)) and _is_constant(value)
+        case ast.AnnAssign(target=target, value=value):
+            return _is_name(target) and value is not None and _is_constant(value)
+        case ast.If(test=test, body=body, orelse=orelse):
+            return _is_constant(test) and all(map(_is_definition, body + orelse)) and not _is_main(test)
+        case ast.Try(body=body, handlers=handlers, orelse=orelse, finalbody=finalbody):
+            handled = [statement for handler in handlers for statement in handler.body]
+            return all(map(_is_definition, body + handled + orelse + finalbody))
+        case ast.Pass():
+            return True
+    return False
+
+
+def _is_name(target: ast.expr) -> bool:
+    if isinstance(target, ast.Tuple | ast.List):
+        return all(map(_is_name, target.elts))
+    return isinstance(target, ast.Name)
+
+
+def _is_main(test: ast.expr) -> bool:
+    return any(isinstance(node, ast.Name) and node.id == "__name__" for node in ast.walk(test))
+
+
+def _is_constant(value: ast.expr) -> bool:
+    """Whether an expression only names, combines or describes values; so does a lambda until it is called."""
+    if isinstance(value, ast.Lambda):
+        return True
+    if isinstance(value, ast.Call) and ast.unparse(value.func) not in HARMLESS_CALLS:
+        return False
+    if isinstance(value, ast.Await | ast.Yield | ast.YieldFrom | ast.NamedExpr | ast.comprehension):
+        return False
+    return all(_is_constant(child) for child in ast.iter_child_nodes(value))  # type: ignore[arg-type]
+
+
+def _assigned(node: ast.stmt) -> Iterator[str]:
+    """The names that a statement binds at the top level."""
+    for child in ast.walk(node):
+        if isinstance(child, ast.Name) and isinstance(child.ctx, ast.Store):
+            yield child.id
+        elif isinstance(child, ast.alias):
+            yield (child.asname or child.name).split(".")[0]

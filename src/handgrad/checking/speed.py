@@ -1,0 +1,53 @@
+"""Time a backpropagation beside loss.backward() and handgrad's own, in turns."""
+
+import time
+from collections.abc import Callable
+from statistics import median
+from typing import Any
+
+import torch
+
+from handgrad.backprop import backpropagation
+from handgrad.checking.calling import accepts, call, default_dtype
+from handgrad.checking.results import NOTE, Finding
+from handgrad.networks import MyNet
+
+WIDTHS = (3072, 128, 32, 2)
+BATCH_SIZE = 128
+TURNS = 7
+
+
+def backpropagation_speed(function: Callable[..., Any]) -> Finding:
+    """A remark: the median times, in milliseconds, and their ratio to loss.backward()'s."""
+    with default_dtype(torch.float32):
+        torch.manual_seed(0)
+        model = MyNet(list(WIDTHS), "tanh")
+        inputs, y_true = torch.randn(BATCH_SIZE, WIDTHS[0]), torch.randn(BATCH_SIZE, WIDTHS[-1])
+        options = {"loss": "squared_error"} if accepts(function, "loss") else {}
+        contenders: dict[str, Callable[[Any], Any]] = {
+            "yours": lambda y_pred: call(
+                function, None, model=model, y_true=y_true, y_pred=y_pred, **options
+            ),
+            "loss.backward()": lambda y_pred: ((y_pred - y_true) ** 2).sum().backward(),
+            "handgrad": lambda y_pred: backpropagation(model, y_true, y_pred),
+        }
+        times: dict[str, list[float]] = {name: [] for name in contenders}
+        for _ in range(TURNS):
+            for name, run in contenders.items():
+                model.zero_grad()
+                y_pred = model(inputs)
+                start = time.perf_counter()
+                run(y_pred)
+                times[name].append(1000 * (time.perf_counter() - start))
+    medians = {name: median(values[1:]) for name, values in times.items()}
+    ratio = medians["yours"] / medians["loss.backward()"]
+    texts = ", ".join(f"{name} {value:.3g} ms" for name, value in medians.items())
+    network = "-".join(map(str, WIDTHS))
+    return Finding(
+        "backpropagation",
+        "speed",
+        NOTE,
+        f"{ratio:.2g} times as long as loss.backward()",
+        details=(f"{texts} (network {network}, batch of {BATCH_SIZE}, float32, median of {TURNS - 1})",),
+        data={"milliseconds": medians},
+    )
