@@ -64,7 +64,7 @@ def test_an_archive_that_is_not_there_is_named(run, tmp_path):
 
 def test_a_bad_archive_of_the_users_own_is_refused_under_its_own_name(run, tmp_path):
     (tmp_path / "own.tar.gz").write_bytes(b"<html>")
-    with pytest.raises(DataError, match=f"^{tmp_path / 'own.tar.gz'}: not a whole gzipped tar archive"):
+    with pytest.raises(DataError, match=f"^{tmp_path / 'own.tar.gz'}: not a complete gzipped tar archive"):
         run(source="archive", archive=tmp_path / "own.tar.gz")
     assert [path.name for path in tmp_path.iterdir()] == ["own.tar.gz"]
 
@@ -76,7 +76,7 @@ def test_a_bad_archive_of_the_right_checksum_is_refused_under_its_url(run, tmp_p
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         url = f"http://127.0.0.1:{server.server_port}/bad.tar.gz"
-        with pytest.raises(DataError, match=f"^{url}: not a whole gzipped tar archive"):
+        with pytest.raises(DataError, match=f"^{url}: not a complete gzipped tar archive"):
             run(mirrors=[url], md5=hashlib.md5(b"<html>").hexdigest())
         server.shutdown()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cache", "mirror"]
