@@ -16,14 +16,12 @@ class Mistake:
         changes: by the name of a formula, what stands in its place.
         advice: what to do instead, in a sentence.
         losses: the losses in whose table the changes make sense; all if empty.
-        accepted: the numbers are right for the network of the course; the mistake is mentioned, not counted.
     """
 
     name: str
     changes: Mapping[str, str]
     advice: str
     losses: tuple[str, ...] = field(default=())
-    accepted: bool = False
 
 
 _SQUARED = ("squared_error",)
@@ -210,12 +208,6 @@ GRADIENT_MISTAKES = (
         "derivative twice in every layer",
         {"output_slope": "df[L](z[L])**2", "slope": "df[l](z[l])**2"},
         "Multiply by df[l](z[l]) once.",
-    ),
-    Mistake(
-        "derivative of tanh written out",
-        {"output_slope": "(1 - tanh(z[L])**2)", "slope": "(1 - tanh(z[l])**2)"},
-        "This is right for tanh only; model.df[l](z[l]) is right for every activation.",
-        accepted=True,
     ),
     Mistake(
         "tanh taken of a in its derivative",
