@@ -8,7 +8,7 @@ use it in `handgrad.stages.train`.
 import dataclasses
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, NotRequired, Self, TypedDict, cast
 
 SCHEMA_TYPES = {float: "number", int: "integer", bool: "boolean"}
 
@@ -53,6 +53,16 @@ def _hyperparameter(
     return dataclasses.field(default=default, metadata=metadata)
 
 
+class Settings(TypedDict):
+    """The values of a combination in a JSON file, where those that are not always named may be missing."""
+
+    lr: float
+    weight_decay: float
+    momentum: float
+    dampening: NotRequired[float]
+    nesterov: NotRequired[bool]
+
+
 @dataclass(frozen=True)
 class Combination:
     """A value of every hyperparameter."""
@@ -72,16 +82,17 @@ class Combination:
         """The combination of a record; what it does not name has its default, other keys are ignored."""
         return cls(**{name: record[name] for name in HYPERPARAMETERS if name in record})
 
-    def settings(self, names: Iterable[str] | None = None) -> dict[str, Any]:
+    def settings(self, names: Iterable[str] | None = None) -> Settings:
         """The values of the hyperparameters of these names, of all without `names`."""
-        return {name: getattr(self, name) for name in (HYPERPARAMETERS if names is None else names)}
+        values = {name: getattr(self, name) for name in (HYPERPARAMETERS if names is None else names)}
+        return cast(Settings, values)
 
     @property
     def sgd(self) -> dict[str, Any]:
         """The settings of the optimizer, as torch.optim.SGD and our trainers take them."""
-        return self.settings(["lr", "weight_decay", "momentum", "dampening", "nesterov"])
+        return dict(self.settings(["lr", "weight_decay", "momentum", "dampening", "nesterov"]))
 
-    def named(self) -> dict[str, Any]:
+    def named(self) -> Settings:
         """The values that identify the combination: always named, or not the default."""
         return self.settings(named_in([self]))
 

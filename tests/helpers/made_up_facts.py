@@ -173,20 +173,26 @@ def run_folder(lr, weight_decay, momentum, seed):
 
 def comparison(runs=9, bit_identical=True):
     difference = 0.0 if bit_identical else 3.1e-15
+    trainers = ["train", "train_manual_update", "train_manual_backprop"]
     return {
         "tolerance": 0.0 if bit_identical else 1e-9,
-        "trainers": ["train", "train_manual_update", "train_manual_backprop"],
+        "trainers": trainers,
         "bit_identical": bit_identical,
         "largest_loss_difference": difference,
         "largest_parameter_difference": difference,
         "runs": [
             {
+                "lr": 0.01,
+                "weight_decay": 0.0,
+                "momentum": 0.0,
+                "seed": seed,
                 "epochs": EPOCHS,
                 "loss_difference": difference,
                 "parameter_difference": difference,
                 "bit_identical": bit_identical,
+                "sha256": dict.fromkeys(trainers, hashlib.sha256(b"files").hexdigest()),
             }
-            for _ in range(runs)
+            for seed in range(runs)
         ],
     }
 
@@ -363,11 +369,13 @@ def evaluation(
                 "class": classes[0],
                 "accuracy": 1 / len(classes),
                 "accuracy_interval": list(wilson_interval(1 / len(classes), images)),
+                "validation_accuracy": 0.494,
             },
             "logistic_regression": {
                 "accuracy": linear,
                 "accuracy_interval": list(wilson_interval(linear, images)),
                 "loss": 0.468,
+                "validation_accuracy": 0.803,
             },
         },
         "mcnemar_baseline": {

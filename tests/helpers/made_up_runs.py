@@ -1,11 +1,13 @@
 """Files of a pipeline, made up to the formats of its stages without any training."""
 
+import hashlib
 import json
 import math
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from helpers import made_up_facts
 from safetensors.numpy import save_file
 
 HYPERPARAMETERS = ("lr", "weight_decay", "momentum")
@@ -98,16 +100,18 @@ def write_comparison(
     results: Path, folders: list[Path], trainers: tuple[str, ...] = ("train",), difference: float = 0.0
 ) -> Path:
     """comparison.json of runs that agree up to `difference`."""
-    runs = [
-        {
-            **{part.split("~")[0]: float(part.split("~")[1]) for part in folder.parts[-4:]},
-            "epochs": 5,
-            "loss_difference": difference,
-            "parameter_difference": difference,
-            "bit_identical": difference == 0,
-        }
-        for folder in folders
-    ]
+    runs = []
+    for folder in folders:
+        metrics = json.loads((folder / trainers[0] / "metrics.json").read_text())
+        runs.append(
+            {name: metrics[name] for name in (*HYPERPARAMETERS, "seed", "epochs")}
+            | {
+                "loss_difference": difference,
+                "parameter_difference": difference,
+                "bit_identical": difference == 0,
+                "sha256": dict.fromkeys(trainers, hashlib.sha256(b"files").hexdigest()),
+            }
+        )
     return write_json(
         results / "comparison.json",
         {
@@ -122,21 +126,8 @@ def write_comparison(
 
 
 def write_gradient_check(results: Path) -> Path:
-    """check.json with a sweep alone: a rounding error of 1e-16 / step, and a truncation error."""
-    steps = [10.0**-power for power in range(1, 14)]
-    points = [
-        {"epsilon": step, "forward": step + 1e-16 / step, "central": step**2 + 1e-16 / step} for step in steps
-    ]
-    sweep = {
-        "network": [2, 3, 2],
-        "activation": "tanh",
-        "loss": "squared_error",
-        "points": points,
-        "forward": {"best_epsilon": 1e-8, "best_error": 2e-8, "slope": 1.0},
-        "central": {"best_epsilon": 1e-5, "best_error": 1.1e-10, "slope": 2.0},
-    }
-    return write_json(results / "gradients/check.json", {"passed": True, "epsilon_sweep": sweep})
+    return write_json(results / "gradients/check.json", made_up_facts.gradient_check())
 
 
-def write_source(results: Path, *, stand_in: bool = False, official: bool = True) -> Path:
-    return write_json(results / "data/source.json", {"stand_in": stand_in, "official": official})
+def write_source(results: Path, *, stand_in: bool = False) -> Path:
+    return write_json(results / "data/source.json", made_up_facts.source(stand_in))

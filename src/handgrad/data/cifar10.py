@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -17,6 +16,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from handgrad.errors import DataError
+from handgrad.records.summary import SplitSummary
 
 CIFAR10_CLASSES = (
     "airplane",
@@ -90,7 +90,7 @@ def channel_statistics(images: NDArray[np.uint8]) -> tuple[NDArray[np.float64], 
     return mean / 255, np.where(std > 0, std, 255.0) / 255
 
 
-def describe(split: Split, classes: Sequence[str]) -> dict[str, Any]:
+def describe(split: Split, classes: Sequence[str]) -> SplitSummary:
     """Counts by class, the range of values, missing values, and mean and deviation by channel.
 
     `black` and `white` are the shares of the values 0 and 255; `blank` is the number of images of one colour.

@@ -9,12 +9,13 @@ from scipy.special import log_softmax, softmax
 from sklearn import metrics
 
 from handgrad.evaluation.significance import wilson_interval
+from handgrad.records.evaluation import Bin, Calibration, ClassScores, Scores
 
 Labels = NDArray[np.integer[Any]]
 Floats = NDArray[np.floating[Any]]
 
 
-def evaluate(logits: Floats, labels: Labels, classes: Sequence[str]) -> dict[str, Any]:
+def evaluate(logits: Floats, labels: Labels, classes: Sequence[str]) -> Scores:
     """All metrics from the logits, [images, classes], and the true labels, [images]."""
     predicted = logits.argmax(axis=1)
     part = accuracy(labels, predicted)
@@ -51,7 +52,7 @@ def confusion_matrix(labels: Labels, predicted: Labels, classes: int) -> NDArray
     return matrix
 
 
-def class_scores(labels: Labels, predicted: Labels, classes: Sequence[str]) -> list[dict[str, Any]]:
+def class_scores(labels: Labels, predicted: Labels, classes: Sequence[str]) -> list[ClassScores]:
     """Support, share, precision, recall with its 95% Wilson interval, and F1 score of each class.
 
     The precision of a class that is never predicted is 0. So is the recall of a class without images, whose
@@ -74,7 +75,7 @@ def class_scores(labels: Labels, predicted: Labels, classes: Sequence[str]) -> l
     ]
 
 
-def calibration(probabilities: Floats, labels: Labels, bins: int = 10) -> dict[str, Any]:
+def calibration(probabilities: Floats, labels: Labels, bins: int = 10) -> Calibration:
     """Compare confidence (the largest probability of each prediction) with accuracy, in bins of confidence.
 
     The bins have equal width and run from 1/classes, the lowest possible confidence, to 1. The expected
@@ -86,7 +87,7 @@ def calibration(probabilities: Floats, labels: Labels, bins: int = 10) -> dict[s
     edges = np.linspace(1 / probabilities.shape[1], 1, bins + 1)
     # Bins are open on the left, as in the paper; a value on the lowest edge goes to the first bin.
     position = np.clip(np.searchsorted(edges, confidence) - 1, 0, bins - 1)
-    rows: list[dict[str, Any]] = []
+    rows: list[Bin] = []
     for number in range(bins):
         chosen = position == number
         images = int(chosen.sum())

@@ -3,7 +3,7 @@
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -111,7 +111,9 @@ def rank(runs: Iterable[Run]) -> list[Candidate]:
     return sorted(candidates, key=_merit)
 
 
-def decided_by(ranking: Sequence[Candidate]) -> str:
+def decided_by(
+    ranking: Sequence[Candidate],
+) -> Literal["only_candidate", "validation_accuracy", "validation_loss", "config_order"]:
     """What put the first of a ranking before the second."""
     candidates = [candidate for candidate in ranking if not candidate.diverged]
     if len(candidates) == 1:

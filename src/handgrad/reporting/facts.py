@@ -9,6 +9,13 @@ from itertools import pairwise
 from typing import Any
 
 from handgrad.hyperparameters import HYPERPARAMETERS, Combination, shown_in
+from handgrad.records.baselines import Baselines
+from handgrad.records.comparison import Comparison
+from handgrad.records.evaluation import Evaluation
+from handgrad.records.gradient_check import AutogradCase, CentralCase, EpsilonSweep, GradientCheck
+from handgrad.records.selection import Selection
+from handgrad.records.source import Source
+from handgrad.records.summary import Summary
 from handgrad.reporting.statements import SIGNIFICANCE, statements
 
 Record = dict[str, Any]
@@ -22,13 +29,13 @@ COMPLETE = 100
 
 def assemble(
     config: Record,
-    source: Record,
-    summary: Record,
-    gradient_check: Record,
-    comparison: Record,
-    selection: Record,
-    baselines: Record,
-    evaluation: Record,
+    source: Source,
+    summary: Summary,
+    gradient_check: GradientCheck,
+    comparison: Comparison,
+    selection: Selection,
+    baselines: Baselines,
+    evaluation: Evaluation,
     histories: Sequence[Record],
     provenance: Record,
 ) -> Record:
@@ -77,9 +84,9 @@ def difference_interval(
     return difference - low, difference + high
 
 
-def _data(source: Record, summary: Record) -> Record:
+def _data(source: Source, summary: Summary) -> Record:
     splits = summary["splits"]
-    classes = [
+    classes: list[Record] = [
         {
             "name": name,
             **{split: splits[split]["class_counts"][name] for split in splits},
@@ -109,7 +116,7 @@ def _data(source: Record, summary: Record) -> Record:
     }
 
 
-def _model(config: Record, summary: Record) -> Record:
+def _model(config: Record, summary: Summary) -> Record:
     sizes = [3072, *config["model"]["hidden"], len(summary["classes"])]
     layers = [
         {
@@ -130,7 +137,7 @@ def _model(config: Record, summary: Record) -> Record:
     }
 
 
-def _cost(config: Record, summary: Record, model: Record, runs: int) -> Record:
+def _cost(config: Record, summary: Summary, model: Record, runs: int) -> Record:
     """Floating-point operations of the matrix products, which dominate: a product and a sum are two."""
     weights = [layer["weights"] for layer in model["layers"]]
     forward = 2 * sum(weights)
@@ -156,7 +163,7 @@ def _cost(config: Record, summary: Record, model: Record, runs: int) -> Record:
     }
 
 
-def _gradients(check: Record) -> Record:
+def _gradients(check: GradientCheck) -> Record:
     autograd, central = check["autograd"], check["central_differences"]
     every = autograd["checks"]
     return {
@@ -200,7 +207,7 @@ def _gradients(check: Record) -> Record:
     }
 
 
-def _against_autograd(checks: Sequence[Record]) -> Record:
+def _against_autograd(checks: Sequence[AutogradCase]) -> Record:
     return {
         "checks": len(checks),
         "bit_identical": sum(one["bit_identical"] for one in checks),
@@ -208,16 +215,16 @@ def _against_autograd(checks: Sequence[Record]) -> Record:
     }
 
 
-def _largest_error(checks: Sequence[Record]) -> float | None:
+def _largest_error(checks: Sequence[AutogradCase | CentralCase]) -> float | None:
     return max((one["largest_relative_error"] for one in checks), default=None)
 
 
-def _different(records: Sequence[Record], key: str) -> list[Any]:
+def _different(records: Sequence[Mapping[str, Any]], key: str) -> list[Any]:
     """The different values of a key, in the order in which they appear."""
     return list(dict.fromkeys(record[key] for record in records))
 
 
-def _epsilon_sweep(sweep: Record) -> Record:
+def _epsilon_sweep(sweep: EpsilonSweep) -> Record:
     """The sweep with what theory predicts: the order of each error, and where rounding takes over from it."""
     points = sweep["points"]
     return {
@@ -233,7 +240,7 @@ def _epsilon_sweep(sweep: Record) -> Record:
     }
 
 
-def _comparison(comparison: Record) -> Record:
+def _comparison(comparison: Comparison) -> Record:
     runs = comparison["runs"]
     return {
         **{key: value for key, value in comparison.items() if key != "runs"},
@@ -242,17 +249,12 @@ def _comparison(comparison: Record) -> Record:
     }
 
 
-def _leaderboard(selection: Record) -> Record:
-    rows = []
+def _leaderboard(selection: Selection) -> Record:
+    rows: list[Record] = []
     for row in selection["ranking"]:
-        accuracies = row["training_accuracy"], row["validation_accuracy"]
-        rows.append(
-            row
-            | {
-                "selected": row["rank"] == 1,
-                "gap": None if None in accuracies else accuracies[0] - accuracies[1],
-            }
-        )
+        training = row["training_accuracy"]
+        gap = None if training is None else training - row["validation_accuracy"]
+        rows.append({**row, "selected": row["rank"] == 1, "gap": gap})
     return {
         "rows": rows,
         "top": min(TOP, len(rows)),
@@ -346,7 +348,7 @@ def _health(runs: Sequence[Record]) -> Record:
     }
 
 
-def _training(histories: Sequence[Record], selected: str, summary: Record) -> Record:
+def _training(histories: Sequence[Record], selected: str, summary: Summary) -> Record:
     """The health of the selected training, with what a network that knows nothing would have as loss."""
     history = next(history for history in histories if history["run"] == selected)
     losses = history["training_loss"]
@@ -363,11 +365,11 @@ def _training(histories: Sequence[Record], selected: str, summary: Record) -> Re
     }
 
 
-def _evaluation(evaluation: Record) -> Record:
+def _evaluation(evaluation: Evaluation) -> Record:
     classes = evaluation["classes"]
     per_class = sorted(evaluation["per_class"], key=lambda entry: entry["recall"])
     matrix = evaluation["confusion_matrix"]
-    confusions = [
+    confusions: list[Record] = [
         {"true": classes[row], "predicted": classes[column], "images": matrix[row][column]}
         for row in range(len(classes))
         for column in range(len(classes))
@@ -407,7 +409,7 @@ def _difference(evaluation: Mapping[str, Any], first: str, second: str) -> tuple
     )
 
 
-def _baselines(evaluation: Record, baselines: Record) -> Record:
+def _baselines(evaluation: Evaluation, baselines: Baselines) -> Record:
     test = evaluation["baselines"]
     linear = test["logistic_regression"]
     return {

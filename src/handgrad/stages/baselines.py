@@ -10,6 +10,7 @@ from safetensors.numpy import save_file
 from handgrad.data.cifar10 import read_split
 from handgrad.evaluation.baselines import ITERATIONS, REGULARISATION, logistic_regression, majority_class
 from handgrad.evaluation.metrics import accuracy
+from handgrad.records.baselines import Baselines
 from handgrad.stages.command_line import run_stage
 from handgrad.stages.files import replacing, write_json
 
@@ -35,23 +36,21 @@ def main(options: Options) -> None:
 
     with replacing(options.output_model) as temporary:
         save_file({"weight": classifier.weight, "bias": classifier.bias}, temporary)
-    write_json(
-        options.output_baselines,
-        {
-            "majority": {
-                "class": options.classes[majority],
-                "validation_accuracy": float(np.mean(validation.labels == majority)),
-            },
-            "logistic_regression": {
-                "training_accuracy": accuracy(training.labels, classifier.logits(inputs).argmax(axis=1)),
-                "validation_accuracy": accuracy(validation.labels, predicted),
-                "regularisation": REGULARISATION,
-                "iterations": iterations,
-                "converged": iterations < ITERATIONS,
-            },
-            "random": {"accuracy": 1 / len(options.classes)},
+    baselines: Baselines = {
+        "majority": {
+            "class": options.classes[majority],
+            "validation_accuracy": float(np.mean(validation.labels == majority)),
         },
-    )
+        "logistic_regression": {
+            "training_accuracy": accuracy(training.labels, classifier.logits(inputs).argmax(axis=1)),
+            "validation_accuracy": accuracy(validation.labels, predicted),
+            "regularisation": REGULARISATION,
+            "iterations": iterations,
+            "converged": iterations < ITERATIONS,
+        },
+        "random": {"accuracy": 1 / len(options.classes)},
+    }
+    write_json(options.output_baselines, baselines)
 
 
 if __name__ == "__main__":

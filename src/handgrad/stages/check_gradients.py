@@ -2,14 +2,15 @@
 
 import logging
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
+from handgrad import gradcheck
 from handgrad.activations import ACTIVATIONS
 from handgrad.backprop import LOSSES
 from handgrad.buffers import Buffers
@@ -23,6 +24,8 @@ from handgrad.gradcheck import (
     sweep_epsilon,
 )
 from handgrad.networks import MyNet
+from handgrad.records import gradient_check
+from handgrad.records.gradient_check import AutogradCase, CentralCase, EpsilonSweep, GradientCheck
 from handgrad.stages.command_line import run_stage
 from handgrad.stages.files import write_json
 
@@ -57,8 +60,14 @@ class Case:
         model = MyNet(self.network, activations).to(self.dtype)
         return model, torch.randn(self.batch_size, inputs, dtype=self.dtype), y_true
 
-    def described(self) -> dict[str, Any]:
-        return asdict(self) | {"dtype": str(self.dtype).removeprefix("torch.")}
+    def described(self) -> gradient_check.Case:
+        return {
+            "network": self.network,
+            "activation": self.activation,
+            "loss": self.loss,
+            "batch_size": self.batch_size,
+            "dtype": str(self.dtype).removeprefix("torch."),
+        }
 
 
 @dataclass(frozen=True)
@@ -74,19 +83,17 @@ def main(options: Options) -> None:
     logger.info("%d comparisons with autograd agree", len(autograd))
     central = [against_central_differences(case, options.seed) for case in cases()]
     logger.info("%d comparisons with central differences agree", len(central))
-    write_json(
-        options.output_check,
-        {
-            "passed": True,
-            "autograd": {"tolerance": AUTOGRAD_TOLERANCE, "checks": autograd},
-            "central_differences": {
-                "epsilon": EPSILON,
-                "tolerance": CENTRAL_TOLERANCE,
-                "checks": central,
-            },
-            "epsilon_sweep": epsilon_sweep(),
+    check: GradientCheck = {
+        "passed": True,
+        "autograd": {"tolerance": AUTOGRAD_TOLERANCE, "checks": autograd},
+        "central_differences": {
+            "epsilon": EPSILON,
+            "tolerance": CENTRAL_TOLERANCE,
+            "checks": central,
         },
-    )
+        "epsilon_sweep": epsilon_sweep(),
+    }
+    write_json(options.output_check, check)
 
 
 def cases() -> Iterator[Case]:
@@ -101,7 +108,7 @@ def autograd_cases() -> Iterator[Case]:
         yield Case(network, "relu", "cross_entropy", batch_size, torch.float32)
 
 
-def against_autograd(case: Case) -> Iterator[dict[str, Any]]:
+def against_autograd(case: Case) -> Iterator[AutogradCase]:
     """The plain function and the buffers that the trainer uses."""
     model, inputs, y_true = case.draw()
     buffers = Buffers(model, case.batch_size)
@@ -113,29 +120,45 @@ def against_autograd(case: Case) -> Iterator[dict[str, Any]]:
     }
     for implementation, by_hand in gradients.items():
         check = check_against_autograd(model, inputs, y_true, case.loss, by_hand)
-        yield {"implementation": implementation} | case.described() | asdict(check)
+        yield {
+            "implementation": implementation,
+            **case.described(),
+            "largest_relative_error": check.largest_relative_error,
+            "bit_identical": check.bit_identical,
+        }
 
 
-def against_central_differences(case: Case, seed: int) -> dict[str, Any]:
+def against_central_differences(case: Case, seed: int) -> CentralCase:
     model, inputs, y_true = case.draw()
     n_parameters = sum(parameter.numel() for parameter in model.parameters())
     samples = None if n_parameters <= ALL_PARAMETERS else SAMPLES_PER_LAYER
     check = check_gradients(model, inputs, y_true, case.loss, n_samples_per_layer=samples, seed=seed)
-    return case.described() | asdict(check)
+    return {
+        **case.described(),
+        "parameters": check.parameters,
+        "parameters_checked": check.parameters_checked,
+        "kinks": check.kinks,
+        "largest_relative_error": check.largest_relative_error,
+    }
 
 
-def epsilon_sweep() -> dict[str, Any]:
+def epsilon_sweep() -> EpsilonSweep:
     case = Case([5, 4, 3], "tanh", "squared_error", 7)
     sweep = sweep_epsilon(*case.draw(), case.loss)
     points = zip(sweep.epsilons, sweep.forward_errors, sweep.central_errors, strict=True)
-    return case.described() | {
+    return {
+        **case.described(),
         "points": [
             {"epsilon": epsilon, "forward": forward, "central": central}
             for epsilon, forward, central in points
         ],
-        "forward": asdict(sweep.forward),
-        "central": asdict(sweep.central),
+        "forward": curve(sweep.forward),
+        "central": curve(sweep.central),
     }
+
+
+def curve(errors: gradcheck.Curve) -> gradient_check.Curve:
+    return {"best_epsilon": errors.best_epsilon, "best_error": errors.best_error, "slope": errors.slope}
 
 
 if __name__ == "__main__":

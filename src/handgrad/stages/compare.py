@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 from safetensors import SafetensorError
@@ -13,6 +13,8 @@ from safetensors.numpy import load_file
 from handgrad.errors import HandgradError
 from handgrad.evaluation.agreement import Agreement, agreement
 from handgrad.hyperparameters import Combination
+from handgrad.records.comparison import ComparedRun, Comparison
+from handgrad.records.metrics import Metrics
 from handgrad.stages.command_line import run_stage
 from handgrad.stages.files import read_json, write_json
 
@@ -40,26 +42,24 @@ def main(options: Options) -> None:
             f"the trainers disagree by more than comparison.tolerance, {options.tolerance:g}:\n  "
             + "\n  ".join(beyond)
         )
-    write_json(
-        options.output_comparison,
-        {
-            "tolerance": options.tolerance,
-            "trainers": options.trainers,
-            "bit_identical": all(run["bit_identical"] for run in runs),
-            "largest_loss_difference": max(run["loss_difference"] for run in runs),
-            "largest_parameter_difference": max(run["parameter_difference"] for run in runs),
-            "runs": runs,
-        },
-    )
+    comparison: Comparison = {
+        "tolerance": options.tolerance,
+        "trainers": options.trainers,
+        "bit_identical": all(run["bit_identical"] for run in runs),
+        "largest_loss_difference": max(run["loss_difference"] for run in runs),
+        "largest_parameter_difference": max(run["parameter_difference"] for run in runs),
+        "runs": runs,
+    }
+    write_json(options.output_comparison, comparison)
 
 
-def compare_trainers(folder: Path, trainers: list[str]) -> dict[str, Any]:
+def compare_trainers(folder: Path, trainers: list[str]) -> ComparedRun:
     """The largest differences between any two trainers of the run in `folder`.
 
     Raises:
         HandgradError: if a file is damaged, or the trainers' files do not match.
     """
-    metrics = read_json(folder / trainers[0] / "metrics.json")
+    metrics: Metrics = read_json(folder / trainers[0] / "metrics.json")
     try:
         pairs = agreements([folder / name for name in trainers])
     except (ValueError, SafetensorError) as error:

@@ -3,7 +3,7 @@
 import logging
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal, cast
 
 import numpy as np
 import pandas as pd
@@ -20,6 +20,9 @@ from handgrad.evaluation import metrics
 from handgrad.evaluation.baselines import LinearClassifier
 from handgrad.evaluation.significance import paired_test, wilson_interval
 from handgrad.networks import MyMLP
+from handgrad.records.baselines import Baselines
+from handgrad.records.evaluation import AgainstBaselines, ConfidentError, Evaluation
+from handgrad.records.selection import Selection
 from handgrad.stages.command_line import run_stage
 from handgrad.stages.files import read_json, write_json, write_text
 
@@ -52,7 +55,8 @@ def main(options: Options) -> None:
     training, validation = read_split(options.train_data), read_split(options.validation_data)
     training_accuracy = metrics.accuracy(training.labels, logits(network, training).argmax(axis=1))
     validation_accuracy = metrics.accuracy(validation.labels, logits(network, validation).argmax(axis=1))
-    recorded = read_json(options.selection)["selected"]["validation_accuracy"]
+    selection: Selection = read_json(options.selection)
+    recorded = selection["selected"]["validation_accuracy"]
     # On another device or in other batches the last bits of the logits differ, and with them the class of
     # an image on the border; another model or other images differ by far more than one in a thousand.
     if abs(validation_accuracy - recorded) > max(1 / len(validation), 0.001):
@@ -67,24 +71,22 @@ def main(options: Options) -> None:
     errors = metrics.most_confident_errors(softmax(scores, axis=1), test.labels, CONFIDENT_ERRORS)
 
     write_text(options.output_predictions, table.to_csv(index=False, lineterminator="\n"))
-    write_json(
-        options.output_evaluation,
-        metrics.evaluate(scores, test.labels, options.classes)
-        | against_baselines(
+    evaluation: Evaluation = {
+        **metrics.evaluate(scores, test.labels, options.classes),
+        **against_baselines(
             scores,
             test,
             read_baseline(options.baseline_model),
             read_json(options.baselines),
             options.classes,
-        )
-        | {
-            "most_confident_errors": table.iloc[errors, :4].to_dict("records"),
-            "training_accuracy": training_accuracy,
-            "training_accuracy_interval": wilson_interval(training_accuracy, len(training)),
-            "validation_accuracy": validation_accuracy,
-            "validation_accuracy_interval": wilson_interval(validation_accuracy, len(validation)),
-        },
-    )
+        ),
+        "most_confident_errors": cast(list[ConfidentError], table.iloc[errors, :4].to_dict("records")),
+        "training_accuracy": training_accuracy,
+        "training_accuracy_interval": wilson_interval(training_accuracy, len(training)),
+        "validation_accuracy": validation_accuracy,
+        "validation_accuracy_interval": wilson_interval(validation_accuracy, len(validation)),
+    }
+    write_json(options.output_evaluation, evaluation)
     logging.info("test accuracy %.4f", metrics.accuracy(test.labels, scores.argmax(axis=1)))
 
 
@@ -142,9 +144,9 @@ def against_baselines(
     scores: NDArray[np.float64],
     test: Split,
     linear: LinearClassifier,
-    baselines: dict[str, Any],
+    baselines: Baselines,
     classes: list[str],
-) -> dict[str, Any]:
+) -> AgainstBaselines:
     """The accuracies of the baselines on the test images, and the model compared with the best of them."""
     linear_scores = linear.logits(test.normalised(np.float32))
     linear_accuracy = metrics.accuracy(test.labels, linear_scores.argmax(axis=1))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from handgrad.hyperparameters import Combination
+from handgrad.records.metrics import Metrics
 from handgrad.reporting.facts import assemble
 from handgrad.reporting.provenance import collect
 from handgrad.stages.command_line import run_stage
@@ -51,7 +52,7 @@ def read_history(folder: Path, trainer: str) -> dict[str, Any]:
     run = folder / trainer
     with (run / "history.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    metrics = read_json(run / "metrics.json")
+    metrics: Metrics = read_json(run / "metrics.json")
     return {
         "run": run.as_posix(),
         **Combination.of(metrics).named(),

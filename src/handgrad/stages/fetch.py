@@ -16,6 +16,7 @@ from handgrad.data.archives import read_archive, write_archive
 from handgrad.data.downloads import Unreachable, download, file_hash
 from handgrad.data.synthetic import draw_batches
 from handgrad.errors import DataError
+from handgrad.records.source import Source
 from handgrad.stages.command_line import run_stage
 from handgrad.stages.files import replacing, write_json, write_text
 
@@ -45,22 +46,20 @@ def main(options: Options) -> None:
         md5, sha256 = file_hash(temporary, "md5"), file_hash(temporary, "sha256")
         size = temporary.stat().st_size
     logging.info("source %s: %s, %d bytes, SHA-256 %s", source, location, size, sha256)
-    write_json(
-        options.output_source,
-        {
-            "requested": options.source,
-            "source": source,
-            "location": location,
-            "stand_in": source == "synthetic",
-            "official": md5 == OFFICIAL_MD5,
-            "bytes": size,
-            "md5": md5,
-            "sha256": sha256,
-        },
-    )
+    record: Source = {
+        "requested": options.source,
+        "source": source,
+        "location": location,
+        "stand_in": source == "synthetic",
+        "official": md5 == OFFICIAL_MD5,
+        "bytes": size,
+        "md5": md5,
+        "sha256": sha256,
+    }
+    write_json(options.output_source, record)
 
 
-def get_archive(options: Options, target: Path) -> tuple[str, str]:
+def get_archive(options: Options, target: Path) -> tuple[Literal["download", "archive", "synthetic"], str]:
     """Write the archive to `target`; return its source and where it came from.
 
     Raises:

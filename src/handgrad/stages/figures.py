@@ -2,12 +2,16 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import pandas as pd
 
 from handgrad.data.cifar10 import read_split
 from handgrad.hyperparameters import Combination
+from handgrad.records.evaluation import Evaluation
+from handgrad.records.metrics import Metrics
+from handgrad.records.selection import Selection
+from handgrad.records.source import Source
 from handgrad.reporting.figures.combinations import leaderboard, trainer_agreement
 from handgrad.reporting.figures.curves import Curve, training_curves
 from handgrad.reporting.figures.gradients import epsilon_sweep
@@ -38,8 +42,8 @@ class Options:
 
 def main(options: Options) -> None:
     data = data_name(read_json(options.source))
-    selection = read_json(options.selection)
-    evaluation = read_json(options.evaluation)
+    selection: Selection = read_json(options.selection)
+    evaluation: Evaluation = read_json(options.evaluation)
     seed = selection["selected"]["seed"]
     baselines = evaluation["baselines"]
     predictions = pd.read_csv(options.predictions)
@@ -71,18 +75,18 @@ def main(options: Options) -> None:
             save(figures[path.stem], temporary, path.suffix.removeprefix("."))
 
 
-def data_name(source: dict[str, Any]) -> str:
+def data_name(source: Source) -> str:
     """What the figures call the data that source.json describes."""
     if source["stand_in"]:
         return "Drawn stand-in for CIFAR-10"
     return "CIFAR-10" if source["official"] else "CIFAR-10, unofficial copy"
 
 
-def read_curves(folders: list[Path], trainer: str, selection: dict[str, Any]) -> list[Curve]:
+def read_curves(folders: list[Path], trainer: str, selection: Selection) -> list[Curve]:
     """The histories of the runs with the selected seed, best combination first."""
     histories = {}
     for folder in folders:
-        metrics = read_json(folder / trainer / "metrics.json")
+        metrics: Metrics = read_json(folder / trainer / "metrics.json")
         if metrics["seed"] == selection["selected"]["seed"]:
             histories[Combination.of(metrics)] = pd.read_csv(folder / trainer / "history.csv")
     return [

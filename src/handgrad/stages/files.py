@@ -33,21 +33,6 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-@contextmanager
-def scratch_folder(path: Path) -> Iterator[Path]:
-    """Yield a new folder beside `path`, removed at the end."""
-    folder = _temporary(path)
-    folder.mkdir()
-    try:
-        yield folder
-    except OSError as error:
-        if error.filename is not None:
-            raise
-        raise HandgradError(f"{folder}: {error}") from error
-    finally:
-        shutil.rmtree(folder)
-
-
 def _temporary(path: Path) -> Path:
     """A path beside `path` for this process alone; leftovers of dead processes are removed.
 

@@ -12,6 +12,7 @@ from handgrad.data.archives import read_archive
 from handgrad.data.cifar10 import CIFAR10_CLASSES, describe, image_counts
 from handgrad.data.loading import split_classes
 from handgrad.errors import DataError
+from handgrad.records.summary import Summary
 from handgrad.stages.command_line import run_stage
 from handgrad.stages.files import replacing, write_json
 
@@ -43,22 +44,18 @@ def main(options: Options) -> None:
         logging.info("%s: %d images", name, len(split.images))
 
     counts = {name: image_counts(split.images) for name, split in zip(names, splits, strict=True)}
-    write_json(
-        options.output_summary,
-        {
-            "classes": options.classes,
-            "splits": {
-                name: describe(split, options.classes) for name, split in zip(names, splits, strict=True)
-            },
-            "duplicates_between": {
-                f"{one}/{other}": sum(min(count, counts[other][key]) for key, count in counts[one].items())
-                for one, other in itertools.combinations(names, 2)
-            },
-            "normalisation": {"mean": splits[0].mean.tolist(), "std": splits[0].std.tolist()},
-            "official_training_images": len(training.images),
-            "official_test_images": len(test.images),
+    summary: Summary = {
+        "classes": options.classes,
+        "splits": {name: describe(split, options.classes) for name, split in zip(names, splits, strict=True)},
+        "duplicates_between": {
+            f"{one}/{other}": sum(min(count, counts[other][key]) for key, count in counts[one].items())
+            for one, other in itertools.combinations(names, 2)
         },
-    )
+        "normalisation": {"mean": splits[0].mean.tolist(), "std": splits[0].std.tolist()},
+        "official_training_images": len(training.images),
+        "official_test_images": len(test.images),
+    }
+    write_json(options.output_summary, summary)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import hashlib
 import logging
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import pandas as pd
 
@@ -12,6 +12,9 @@ from handgrad.errors import HandgradError
 from handgrad.evaluation.selection import Candidate, Run, decided_by, rank
 from handgrad.evaluation.significance import paired_test, wilson_interval
 from handgrad.hyperparameters import Combination, named_in
+from handgrad.records.comparison import Comparison
+from handgrad.records.metrics import Metrics
+from handgrad.records.selection import Row, RunnerUp, Selection
 from handgrad.stages.command_line import run_stage
 from handgrad.stages.files import read_json, replacing, write_json, write_text
 
@@ -28,7 +31,7 @@ class Options:
 
 
 def main(options: Options) -> None:
-    compared = read_json(options.comparison)
+    compared: Comparison = read_json(options.comparison)
     if compared["trainers"] != options.trainers or len(compared["runs"]) != len(options.run_folders):
         raise HandgradError(f"{options.comparison}: does not compare these runs; run snakemake again")
 
@@ -53,37 +56,35 @@ def main(options: Options) -> None:
         interval.str[1],
     )
     write_text(options.output_leaderboard, leaderboard.to_csv(index=False, lineterminator="\n"))
-    write_json(
-        options.output_selection,
-        {
-            "metric": "validation_accuracy",
-            "validation_images": len(selected.correct),
-            "combinations": len(ranking),
-            "diverged": sum(candidate.diverged for candidate in ranking),
+    selection: Selection = {
+        "metric": "validation_accuracy",
+        "validation_images": len(selected.correct),
+        "combinations": len(ranking),
+        "diverged": sum(candidate.diverged for candidate in ranking),
+        "trainer": options.trainer,
+        "seeds": [run.seed for run in ranking[0].runs],
+        "ranking": rows,
+        "selected": {
+            **selected.combination.settings(names),
+            "seed": selected.seed,
             "trainer": options.trainer,
-            "seeds": [run.seed for run in ranking[0].runs],
-            "ranking": rows,
-            "selected": {
-                **selected.combination.settings(names),
-                "seed": selected.seed,
-                "trainer": options.trainer,
-                "run": selected.folder,
-                "model_sha256": hashlib.sha256(model).hexdigest(),
-                "validation_accuracy": selected.validation_accuracy,
-                "validation_loss": selected.validation_loss,
-                "training_accuracy": selected.training_accuracy,
-                "training_loss": selected.training_loss,
-                "decided_by": decided_by(ranking),
-            },
-            "runner_up": runner_up(ranking, names),
+            "run": selected.folder,
+            "model_sha256": hashlib.sha256(model).hexdigest(),
+            "validation_accuracy": selected.validation_accuracy,
+            "validation_loss": selected.validation_loss,
+            "training_accuracy": selected.training_accuracy,
+            "training_loss": selected.training_loss,
+            "decided_by": decided_by(ranking),
         },
-    )
+        "runner_up": runner_up(ranking, names),
+    }
+    write_json(options.output_selection, selection)
     logging.info("selected %s: validation accuracy %.4f", selected.folder, selected.validation_accuracy)
 
 
 def read_run(folder: Path, trainer: str, trainers: list[str]) -> Run:
     """The validation figures of the run of `trainer` in a folder that holds one run of each trainer."""
-    metrics = read_json(folder / trainer / "metrics.json")
+    metrics: Metrics = read_json(folder / trainer / "metrics.json")
     predictions = pd.read_csv(folder / trainer / "validation_predictions.csv")
     run = Run(
         combination=Combination.of(metrics),
@@ -96,17 +97,16 @@ def read_run(folder: Path, trainer: str, trainers: list[str]) -> Run:
         correct=(predictions["label"] == predictions["predicted"]).to_numpy(),
         predicted_classes=predictions["predicted"].nunique(),
     )
-    if not run.diverged and abs(metrics["validation_accuracy"] - run.validation_accuracy) > 1e-9:
+    recorded = metrics["validation_accuracy"]
+    if not run.diverged and (recorded is None or abs(recorded - run.validation_accuracy) > 1e-9):
         raise HandgradError(
-            f"{run.folder}: metrics.json says validation accuracy {metrics['validation_accuracy']}, "
+            f"{run.folder}: metrics.json says validation accuracy {recorded}, "
             f"validation_predictions.csv {run.validation_accuracy}; delete the folder and run snakemake again"
         )
     return run
 
 
-def candidate_row(
-    position: int, candidate: Candidate, selected: Candidate, names: list[str]
-) -> dict[str, Any]:
+def candidate_row(position: int, candidate: Candidate, selected: Candidate, names: list[str]) -> Row:
     """The row of the leaderboard of the candidate at a position of the ranking.
 
     `names` are the hyperparameters that get a column. `mcnemar_p_value` is that of the comparison with the
@@ -132,7 +132,7 @@ def candidate_row(
     }
 
 
-def runner_up(ranking: list[Candidate], names: list[str]) -> dict[str, Any] | None:
+def runner_up(ranking: list[Candidate], names: list[str]) -> RunnerUp | None:
     """The second of the ranking and how surely the first is better; None if there is none to select."""
     if len(ranking) == 1 or ranking[1].diverged:
         return None

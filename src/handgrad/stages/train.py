@@ -22,6 +22,7 @@ from handgrad.errors import HandgradError
 from handgrad.hyperparameters import HYPERPARAMETERS, Combination
 from handgrad.networks import MyMLP
 from handgrad.pipeline.fingerprints import fingerprint
+from handgrad.records.metrics import Metrics
 from handgrad.stages.checkpoints import load_checkpoint, save_checkpoint, settings_hash
 from handgrad.stages.command_line import run_stage
 from handgrad.stages.files import replacing, write_json
@@ -159,7 +160,7 @@ def write_predictions(path: Path, model: MyMLP, validation: Batches) -> None:
         writer.writerows(zip(range(len(predicted)), validation.labels.tolist(), predicted, strict=True))
 
 
-def metrics(options: Options, model: MyMLP, history: History) -> dict[str, object]:
+def metrics(options: Options, model: MyMLP, history: History) -> Metrics:
     """The settings of the run and its figures after the last epoch, None where not finite."""
 
     def last(values: list[float]) -> float | None:

@@ -425,7 +425,8 @@ def test_the_files_are_images_without_dates(files):
 
 def test_the_stage_draws_the_ranking_of_the_selected_seed(options):
     curves = stage.read_curves(options["run_folders"], "train", stage.read_json(options["selection"]))
-    assert [curve.combination for curve in curves] == [(0.1, 0.01, 0.9), (0.01, 0.0, 0.0), (10.0, 0.0, 0.0)]
+    settings = [(0.1, 0.01, 0.9), (0.01, 0.0, 0.0), (10.0, 0.0, 0.0)]
+    assert [curve.combination for curve in curves] == [Combination(*values) for values in settings]
     assert [curve.diverged for curve in curves] == [False, False, True]
     assert [len(curve.finite) for curve in curves] == [5, 5, 1]
 

@@ -9,6 +9,8 @@ from matplotlib.ticker import NullLocator
 from numpy.typing import NDArray
 
 from handgrad.hyperparameters import HYPERPARAMETERS, Combination, short_value, shown_in
+from handgrad.records.comparison import Comparison
+from handgrad.records.selection import Row, Selection
 from handgrad.reporting.figures.style import (
     BLUE,
     GREY,
@@ -31,7 +33,7 @@ FLOAT64_STEP = 2.0**-52
 
 
 @styled
-def leaderboard(selection: dict[str, Any], baselines: dict[str, float], data: str) -> Figure:
+def leaderboard(selection: Selection, baselines: dict[str, float], data: str) -> Figure:
     """Validation accuracy of the best combinations and the last one, with 95% Wilson intervals.
 
     Args:
@@ -81,14 +83,15 @@ def leaderboard(selection: dict[str, Any], baselines: dict[str, float], data: st
     return figure
 
 
-def _columns(axes: Axes, positions: NDArray[np.int_], rows: list[dict[str, Any]]) -> None:
+def _columns(axes: Axes, positions: NDArray[np.int_], rows: list[Row]) -> None:
     """Write rank and hyperparameters of the rows in columns at the left of the axis, with heads."""
     look: dict[str, Any] = {"textcoords": "offset points", "horizontalalignment": "right", "fontsize": 8}
     beside = axes.get_yaxis_transform()
     columns = {"Rank": [f"{row['rank']:,}" for row in rows]}
-    for name in shown_in(Combination.of(row) for row in rows):
+    combinations = [Combination.of(row) for row in rows]
+    for name in shown_in(combinations):
         head = HYPERPARAMETERS[name].label.capitalize().replace(" ", "\n")
-        columns[head] = [short_value(row[name]) for row in rows]
+        columns[head] = [short_value(getattr(combination, name)) for combination in combinations]
     distance = GAP
     for head, texts in reversed(columns.items()):
         axes.annotate(head, (0, 1), xytext=(-distance, 2), xycoords="axes fraction", va="bottom", **look)
@@ -98,7 +101,7 @@ def _columns(axes: Axes, positions: NDArray[np.int_], rows: list[dict[str, Any]]
 
 
 @styled
-def trainer_agreement(comparison: dict[str, Any], data: str) -> Figure:
+def trainer_agreement(comparison: Comparison, data: str) -> Figure:
     """The largest differences between the trainers in every run, in the order of the config.
 
     `comparison` is the content of comparison.json. The scale is logarithmic with 0 at its foot.
@@ -110,15 +113,19 @@ def trainer_agreement(comparison: dict[str, Any], data: str) -> Figure:
     axes = figure.subplots()
     numbers = np.arange(1, len(runs) + 1)
     many = len(runs) > MANY_RUNS
-    for key, marker, size, colour in [("loss", "o", 7, BLUE), ("parameter", "x", 4, VERMILION)]:
+    series = {
+        "losses": [run["loss_difference"] for run in runs],
+        "parameters": [run["parameter_difference"] for run in runs],
+    }
+    for name, marker, size, colour in [("losses", "o", 7, BLUE), ("parameters", "x", 4, VERMILION)]:
         axes.plot(
             numbers,
-            [run[f"{key}_difference"] for run in runs],
+            series[name],
             marker,
             color=colour,
             markersize=size / 2 if many else size,
             markerfacecolor="none",
-            label="losses" if key == "loss" else "parameters",
+            label=name,
             clip_on=False,
             rasterized=many,
             zorder=3,

@@ -1,10 +1,11 @@
 """The figure of the error of finite differences against their step."""
 
-from typing import Any
+from typing import Literal
 
 import numpy as np
 from matplotlib.figure import Figure
 
+from handgrad.records.gradient_check import EpsilonSweep
 from handgrad.reporting.figures.style import BLUE, GREY, VERMILION, new_figure, styled
 
 # How far above the measured errors the guides run, as a factor.
@@ -12,7 +13,7 @@ CLEARANCE = 4
 
 
 @styled
-def epsilon_sweep(sweep: dict[str, Any]) -> Figure:
+def epsilon_sweep(sweep: EpsilonSweep) -> Figure:
     """Relative error of forward and central differences by step, with guides of slope 1 and 2.
 
     `sweep` is the part `epsilon_sweep` of check.json.
@@ -26,10 +27,12 @@ def epsilon_sweep(sweep: dict[str, Any]) -> Figure:
     )
     axes = figure.subplots()
     epsilons = np.array([point["epsilon"] for point in sweep["points"]])
-    for name, order, marker, colour in [("forward", 1, "o", BLUE), ("central", 2, "s", VERMILION)]:
+    kinds: list[tuple[Literal["forward", "central"], int, str, str]]
+    kinds = [("forward", 1, "o", BLUE), ("central", 2, "s", VERMILION)]
+    for name, order, marker, colour in kinds:
         errors = np.array([point[name] for point in sweep["points"]])
-        best, best_error, slope = (sweep[name][key] for key in ("best_epsilon", "best_error", "slope"))
-        label = f"{name}: slope {slope:.2f}, best step {_power_of_ten(best)}"
+        best, best_error = sweep[name]["best_epsilon"], sweep[name]["best_error"]
+        label = f"{name}: slope {sweep[name]['slope']:.2f}, best step {_power_of_ten(best)}"
         axes.loglog(epsilons, errors, marker=marker, markersize=4, color=colour, label=label)
         axes.plot(best, best_error, "*", color=colour, markersize=13, markeredgecolor="white", zorder=3)
         falling = epsilons[epsilons >= best]

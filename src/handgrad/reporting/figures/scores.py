@@ -6,11 +6,12 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from handgrad.evaluation.significance import wilson_interval
+from handgrad.records.evaluation import Scores
 from handgrad.reporting.figures.style import BLUE, GREY, INK, new_figure, percent, percentages, styled
 
 
 @styled
-def confusion_matrix(evaluation: dict[str, Any], data: str) -> Figure:
+def confusion_matrix(evaluation: Scores, data: str) -> Figure:
     """Counts, and percentages of each true class, by true (rows) and predicted class (columns).
 
     `evaluation` is the content of evaluation.json.
@@ -49,7 +50,7 @@ def confusion_matrix(evaluation: dict[str, Any], data: str) -> Figure:
 
 
 @styled
-def calibration(evaluation: dict[str, Any], data: str) -> Figure:
+def calibration(evaluation: Scores, data: str) -> Figure:
     """Reliability diagram: accuracy by confidence with 95% Wilson intervals, above the number of images.
 
     `evaluation` is the content of evaluation.json.

@@ -1,0 +1,62 @@
+"""check.json: the gradients by hand against autograd and against finite differences."""
+
+from typing import TypedDict
+
+
+class Case(TypedDict):
+    network: list[int]
+    activation: str
+    loss: str
+    batch_size: int
+    dtype: str
+
+
+class AutogradCase(Case):
+    implementation: str
+    largest_relative_error: float
+    bit_identical: bool
+
+
+class CentralCase(Case):
+    parameters: int
+    parameters_checked: int
+    kinks: int
+    largest_relative_error: float
+
+
+class AutogradChecks(TypedDict):
+    tolerance: float
+    checks: list[AutogradCase]
+
+
+class CentralChecks(TypedDict):
+    epsilon: float
+    tolerance: float
+    checks: list[CentralCase]
+
+
+class Point(TypedDict):
+    """Relative errors of forward and central differences with one epsilon."""
+
+    epsilon: float
+    forward: float
+    central: float
+
+
+class Curve(TypedDict):
+    best_epsilon: float
+    best_error: float
+    slope: float
+
+
+class EpsilonSweep(Case):
+    points: list[Point]
+    forward: Curve
+    central: Curve
+
+
+class GradientCheck(TypedDict):
+    passed: bool
+    autograd: AutogradChecks
+    central_differences: CentralChecks
+    epsilon_sweep: EpsilonSweep

@@ -1,0 +1,59 @@
+"""selection.json: the ranking by validation figures and the selected run."""
+
+from collections.abc import Sequence
+from typing import Literal, TypedDict
+
+from handgrad.hyperparameters import Settings
+
+
+class Row(Settings):
+    """A combination in the leaderboard; figures are means over the seeds."""
+
+    rank: int
+    diverged: bool
+    validation_accuracy: float
+    validation_accuracy_std: float | None
+    validation_accuracy_interval: Sequence[float]
+    validation_loss: float | None
+    training_accuracy: float | None
+    training_loss: float | None
+    predicted_classes: int
+    tied_accuracy_with_selected: bool
+    mcnemar_p_value: float | None
+
+
+class Selected(Settings):
+    """The run whose model is evaluated; `run` is its folder."""
+
+    seed: int
+    trainer: str
+    run: str
+    model_sha256: str
+    validation_accuracy: float
+    validation_loss: float | None
+    training_accuracy: float | None
+    training_loss: float | None
+    decided_by: Literal["only_candidate", "validation_accuracy", "validation_loss", "config_order"]
+
+
+class McNemar(TypedDict):
+    only_selected_correct: int
+    only_runner_up_correct: int
+    p_value: float
+
+
+class RunnerUp(Settings):
+    validation_accuracy: float
+    mcnemar: McNemar
+
+
+class Selection(TypedDict):
+    metric: Literal["validation_accuracy"]
+    validation_images: int
+    combinations: int
+    diverged: int
+    trainer: str
+    seeds: list[int]
+    ranking: list[Row]
+    selected: Selected
+    runner_up: RunnerUp | None
