@@ -1,6 +1,7 @@
-"""The report as Markdown: templates filled with facts and nothing else, figures and tables numbered."""
+"""The report as Markdown: templates filled with nothing but facts, with figures and tables numbered."""
 
 import re
+from functools import lru_cache
 from pathlib import Path
 from traceback import extract_tb
 from typing import Any
@@ -17,6 +18,7 @@ from jinja2 import (
 from markupsafe import Markup
 
 from handgrad.errors import HandgradError
+from handgrad.reporting.statements import THRESHOLDS
 from handgrad.reporting.wording import FILTERS, escaped
 
 REFERENCE = re.compile("\x02(figure|table) (.*?)\x03")
@@ -25,13 +27,13 @@ REFERENCE = re.compile("\x02(figure|table) (.*?)\x03")
 def compose(loader: BaseLoader, template: str, facts: dict[str, Any]) -> str:
     """Fill a template with the facts.
 
-    Templates see the facts by their names, the filters of `wording`, and two functions for what is numbered:
-    `numbered(kind, name)` begins the caption of a figure or table, `see(kind, name)` refers to one, before or
-    after it. A text is escaped unless a filter did so; a number must go through a filter.
+    Templates see the facts by name, the filters of `wording`, the `THRESHOLDS` of `statements`, and two
+    functions: `numbered(kind, name)` begins the caption of a figure or table, `see(kind, name)` refers to
+    one, before or after it. Text is escaped unless a filter has done so; a number has to go through a filter.
 
     Raises:
-        HandgradError: if a template is wrong, names what the facts lack, prints a number without a filter, or
-            refers to a figure or table that there is not.
+        HandgradError: if a template is wrong, uses something that is not in the facts, prints a number
+            without a filter, or refers to a figure or table that does not exist.
     """
     numbers: dict[tuple[str, str], int] = {}
 
@@ -50,9 +52,19 @@ def compose(loader: BaseLoader, template: str, facts: dict[str, Any]) -> str:
     def resolved(match: re.Match[str]) -> str:
         kind, name = match.groups()
         if (kind, name) not in numbers:
-            raise HandgradError(f"{template}: refers to the {kind} {name}, but there is none of that name")
+            raise HandgradError(f"{template}: refers to the {kind} {name}, which does not exist")
         return f"[{kind.capitalize()} {numbers[kind, name]}](#{_anchor(kind, name)})"
 
+    try:
+        text = _environment(loader).get_template(template).render(facts | {"numbered": numbered, "see": see})
+    except (TemplateError, TypeError, ValueError) as error:
+        raise HandgradError(f"{_place(error)}: {error}; correct the template") from error
+    return re.sub(r"\n{3,}", "\n\n", REFERENCE.sub(resolved, text)).strip() + "\n"
+
+
+@lru_cache(maxsize=1)
+def _environment(loader: BaseLoader) -> Environment:
+    """Kept for the loader's next report: compiling the templates takes longer than filling them."""
     environment = Environment(
         loader=loader,
         undefined=StrictUndefined,
@@ -63,12 +75,8 @@ def compose(loader: BaseLoader, template: str, facts: dict[str, Any]) -> str:
         keep_trailing_newline=True,
     )
     environment.filters |= FILTERS
-    environment.globals |= {"numbered": numbered, "see": see}
-    try:
-        text = environment.get_template(template).render(facts)
-    except (TemplateError, TypeError, ValueError) as error:
-        raise HandgradError(f"{_place(error)}: {error}; correct the template") from error
-    return re.sub(r"\n{3,}", "\n\n", REFERENCE.sub(resolved, text)).strip() + "\n"
+    environment.globals |= {"thresholds": THRESHOLDS}
+    return environment
 
 
 def _place(error: Exception) -> str:
@@ -86,7 +94,7 @@ def _anchor(kind: str, name: str) -> str:
 
 
 def _printed(value: Any) -> Markup:
-    """What a template prints for a value; Markup, which filters and macros return, is printed as it is."""
+    """What a template prints for a value; Markup, which filters and macros return, is printed unchanged."""
     if isinstance(value, Markup):
         return value
     if isinstance(value, str):

@@ -254,18 +254,19 @@ def _leaderboard(selection: Selection) -> Record:
     for row in selection["ranking"]:
         training = row["training_accuracy"]
         gap = None if training is None else training - row["validation_accuracy"]
-        rows.append({**row, "selected": row["rank"] == 1, "gap": gap})
+        collapsed = row["predicted_classes"] == 1 and not row["diverged"]
+        rows.append({**row, "selected": row["rank"] == 1, "collapsed": collapsed, "gap": gap})
     return {
         "rows": rows,
         "top": min(TOP, len(rows)),
         "largest_lr": max(row["lr"] for row in rows),
         "complete": len(rows) <= COMPLETE,
-        "collapsed": [row for row in rows if row["predicted_classes"] == 1 and not row["diverged"]],
+        "collapsed": [row for row in rows if row["collapsed"]],
         "diverged": [row for row in rows if row["diverged"]],
         "not_told_apart": sum(
             row["mcnemar_p_value"] is not None and row["mcnemar_p_value"] >= SIGNIFICANCE for row in rows
         ),
-        "equal_to_selected": sum(row["tied_accuracy_with_selected"] for row in rows),
+        "equal_to_selected": sum(row["tied_accuracy_with_selected"] and not row["diverged"] for row in rows),
     }
 
 

@@ -1,4 +1,4 @@
-"""What the report may claim: one named predicate on the facts for each sentence that depends on data.
+"""What the report may claim: one named predicate on the facts for each sentence that depends on them.
 
 A template says a sentence only where its predicate holds, so that the report is true whatever was measured.
 """
@@ -6,19 +6,31 @@ A template says a sentence only where its predicate holds, so that the report is
 from collections.abc import Callable
 from typing import Any
 
+from handgrad.hyperparameters import HYPERPARAMETERS
+
 Facts = dict[str, Any]
 
-# Below it a difference is called one; the usual level of a test.
+# Level of significance of every test.
 SIGNIFICANCE = 0.05
-# A training accuracy that leaves little to be fitted.
+# A training accuracy above this leaves little to fit.
 NEARLY_ALL = 0.99
-# A relative change of a loss below this is called none.
+# Relative changes of a loss below this are not called changes.
 SMALL_CHANGE = 0.01
-# Expected calibration error up to which confidences are called calibrated.
+# A validation loss that ends above its lowest value by more than this has turned.
+TURNED = 0.05
+# A validation loss below this share of the training loss points to a leak, or to a loss measured wrongly.
+FAR_BELOW = 0.8
+# Standard deviation of the predicted probabilities below which they are the same for every image.
+CONSTANT_OUTPUT = 1e-9
+# Largest deviation of the measured slope of a truncation error from the one that theory predicts.
+SLOPE_TOLERANCE = 0.1
+# Largest expected calibration error of confidences that are called calibrated.
 CALIBRATED = 0.05
-# A largest class of more than this many times the smallest is called imbalance.
+# Classes are balanced if the largest is at most this many times the smallest.
 IMBALANCE = 1.2
 
+# What templates print of them.
+THRESHOLDS = {"significance": SIGNIFICANCE, "small_change": SMALL_CHANGE}
 
 PREDICATES: dict[str, Callable[[Facts], bool]] = {}
 
@@ -41,6 +53,12 @@ def stand_in_data(facts: Facts) -> bool:
 
 
 @predicate
+def stand_in_requested(facts: Facts) -> bool:
+    """The config asked for drawn images; otherwise they stand in for an archive that could not be had."""
+    return facts["data"]["source"]["requested"] == "synthetic"
+
+
+@predicate
 def official_archive(facts: Facts) -> bool:
     """The archive has the official checksum."""
     return facts["data"]["source"]["official"]
@@ -48,13 +66,13 @@ def official_archive(facts: Facts) -> bool:
 
 @predicate
 def balanced(facts: Facts) -> bool:
-    """The largest class of the training images is hardly larger than the smallest."""
+    """The largest class of the training images is not much larger than the smallest."""
     return facts["data"]["largest_class"]["share"] <= IMBALANCE * facts["data"]["smallest_class"]["share"]
 
 
 @predicate
 def unofficial_archive(facts: Facts) -> bool:
-    """The images are said to be CIFAR-10's, but the archive has another checksum."""
+    """The images are meant to be CIFAR-10's, but the archive has another checksum."""
     return not official_archive(facts) and not stand_in_data(facts)
 
 
@@ -71,11 +89,36 @@ def leak_between_splits(facts: Facts) -> bool:
 
 
 @predicate
+def repeated_images(facts: Facts) -> bool:
+    """Some image occurs twice within training, validation or test."""
+    return facts["data"]["duplicates_within"] > 0
+
+
+@predicate
+def all_classes_kept(facts: Facts) -> bool:
+    """All ten classes of CIFAR-10 are used."""
+    return len(facts["data"]["classes"]) == 10
+
+
+@predicate
+def float32_checked(facts: Facts) -> bool:
+    """Some gradient checks ran in float32."""
+    return facts["gradients"]["float32_checks"] > 0
+
+
+@predicate
+def kinks_left_out(facts: Facts) -> bool:
+    """Some parameters could not be checked by finite differences."""
+    return facts["gradients"]["central_differences"]["kinks"] > 0
+
+
+@predicate
 def slopes_as_expected(facts: Facts) -> bool:
     """Truncation errors fall with the first power of epsilon (forward) and with the second (central)."""
     sweep = facts["gradients"]["epsilon_sweep"]
     return all(
-        abs(sweep[kind]["slope"] - sweep[kind]["expected_slope"]) < 0.1 for kind in ("forward", "central")
+        abs(sweep[kind]["slope"] - sweep[kind]["expected_slope"]) < SLOPE_TOLERANCE
+        for kind in ("forward", "central")
     )
 
 
@@ -94,6 +137,21 @@ def gradients_bit_identical(facts: Facts) -> bool:
 
 
 @predicate
+def trained_by_pytorch(facts: Facts) -> bool:
+    return "train" in facts["comparison"]["trainers"]
+
+
+@predicate
+def trained_by_manual_update(facts: Facts) -> bool:
+    return "train_manual_update" in facts["comparison"]["trainers"]
+
+
+@predicate
+def trained_by_manual_backprop(facts: Facts) -> bool:
+    return "train_manual_backprop" in facts["comparison"]["trainers"]
+
+
+@predicate
 def several_trainers(facts: Facts) -> bool:
     return len(facts["comparison"]["trainers"]) > 1
 
@@ -101,15 +159,13 @@ def several_trainers(facts: Facts) -> bool:
 @predicate
 def update_compared(facts: Facts) -> bool:
     """PyTorch's optimizer and the update by hand have trained the same models."""
-    trainers = set(facts["comparison"]["trainers"])
-    return "train" in trainers and len(trainers) > 1
+    return trained_by_pytorch(facts) and several_trainers(facts)
 
 
 @predicate
 def backpropagation_compared(facts: Facts) -> bool:
     """Autograd and backpropagation by hand have trained the same models."""
-    trainers = set(facts["comparison"]["trainers"])
-    return "train_manual_backprop" in trainers and len(trainers) > 1
+    return trained_by_manual_backprop(facts) and several_trainers(facts)
 
 
 @predicate
@@ -133,6 +189,30 @@ def several_seeds(facts: Facts) -> bool:
 def one_combination(facts: Facts) -> bool:
     """There was nothing to select from."""
     return facts["selection"]["combinations"] == 1
+
+
+@predicate
+def several_candidates(facts: Facts) -> bool:
+    """There was something to select from: several combinations that did not diverge."""
+    return facts["selection"]["combinations"] - facts["selection"]["diverged"] > 1
+
+
+@predicate
+def leaderboard_shortened(facts: Facts) -> bool:
+    """Question (f) shows the best combinations only."""
+    return len(facts["leaderboard"]["rows"]) > facts["leaderboard"]["top"]
+
+
+@predicate
+def decided_by_accuracy(facts: Facts) -> bool:
+    """The selected combination has a higher validation accuracy than all others."""
+    return facts["selection"]["selected"]["decided_by"] == "validation_accuracy"
+
+
+@predicate
+def decided_by_loss(facts: Facts) -> bool:
+    """Of the combinations with the highest validation accuracy, the one with the lowest loss was selected."""
+    return facts["selection"]["selected"]["decided_by"] == "validation_loss"
 
 
 @predicate
@@ -161,15 +241,24 @@ def all_collapsed(facts: Facts) -> bool:
 
 @predicate
 def collapse_by_weight_decay(facts: Facts) -> bool:
-    """Every collapsed combination has a larger weight decay than every other that did not diverge."""
+    """Weight decay, and no other hyperparameter, separates the combinations that collapsed from the others.
+
+    Diverged ones are left out.
+    """
     rows = [row for row in facts["leaderboard"]["rows"] if not row["diverged"]]
-    return _separated(rows, "weight_decay", lambda row: row["predicted_classes"] == 1)
+    return _separating(rows, lambda row: row["collapsed"]) == ["weight_decay"]
 
 
 @predicate
 def divergence_by_learning_rate(facts: Facts) -> bool:
-    """Every diverged combination has a larger learning rate than every other."""
-    return _separated(facts["leaderboard"]["rows"], "lr", lambda row: row["diverged"])
+    """The learning rate, and no other hyperparameter, separates the combinations that diverged."""
+    return _separating(facts["leaderboard"]["rows"], lambda row: row["diverged"]) == ["lr"]
+
+
+@predicate
+def divergence_by_weight_decay(facts: Facts) -> bool:
+    """Weight decay, and no other hyperparameter, separates the combinations that diverged."""
+    return _separating(facts["leaderboard"]["rows"], lambda row: row["diverged"]) == ["weight_decay"]
 
 
 @predicate
@@ -192,10 +281,29 @@ def some_not_told_apart(facts: Facts) -> bool:
 
 
 @predicate
-def selected_at_edge(facts: Facts) -> bool:
-    """The selected learning rate is the largest or the smallest of several tried."""
+def selected_largest_lr(facts: Facts) -> bool:
+    """The selected learning rate is the largest of several that were tried."""
     tried = {row["lr"] for row in facts["leaderboard"]["rows"]}
-    return len(tried) > 1 and facts["selection"]["selected"]["lr"] in (min(tried), max(tried))
+    return len(tried) > 1 and facts["selection"]["selected"]["lr"] == max(tried)
+
+
+@predicate
+def selected_smallest_lr(facts: Facts) -> bool:
+    """The selected learning rate is the smallest of several that were tried."""
+    tried = {row["lr"] for row in facts["leaderboard"]["rows"]}
+    return len(tried) > 1 and facts["selection"]["selected"]["lr"] == min(tried)
+
+
+@predicate
+def something_to_tell_of_hyperparameters(facts: Facts) -> bool:
+    """Question (g) has at least one item on what the hyperparameters did."""
+    return (
+        any(facts["effects"].values())
+        or some_diverged(facts)
+        or some_collapsed(facts)
+        or tied_with_runner_up(facts)
+        or several_seeds(facts)
+    )
 
 
 @predicate
@@ -207,13 +315,18 @@ def collapsed(facts: Facts) -> bool:
 @predicate
 def constant_output(facts: Facts) -> bool:
     """The selected model gives the same probabilities for every image, but for rounding."""
-    return facts["evaluation"]["output_deviation"] < 1e-9
+    return facts["evaluation"]["output_deviation"] < CONSTANT_OUTPUT
 
 
 @predicate
 def constant_losses(facts: Facts) -> bool:
     """The training loss of the selected model is the same after every epoch of several."""
     return facts["training"]["epochs"] > 1 and facts["training"]["different_training_losses"] == 1
+
+
+@predicate
+def one_epoch(facts: Facts) -> bool:
+    return facts["training"]["epochs"] == 1
 
 
 @predicate
@@ -229,6 +342,17 @@ def some_run_rose(facts: Facts) -> bool:
 
 
 @predicate
+def some_run_unhealthy(facts: Facts) -> bool:
+    """A run diverged, kept its training loss constant, ended with a higher one, or collapsed."""
+    return (
+        facts["health"]["diverged"] > 0
+        or some_run_constant(facts)
+        or some_run_rose(facts)
+        or some_collapsed(facts)
+    )
+
+
+@predicate
 def training_loss_rose(facts: Facts) -> bool:
     """The training loss of the selected model is higher after the last epoch than after the first."""
     return facts["training"]["last_training_loss"] > facts["training"]["first_training_loss"]
@@ -236,8 +360,8 @@ def training_loss_rose(facts: Facts) -> bool:
 
 @predicate
 def validation_loss_far_below_training(facts: Facts) -> bool:
-    """The validation loss is less than 80% of the training loss: a leak, or a loss measured wrongly."""
-    return facts["training"]["last_validation_loss"] < 0.8 * facts["training"]["last_training_loss"]
+    """A sign of a leak, or of a loss measured wrongly."""
+    return facts["training"]["last_validation_loss"] < FAR_BELOW * facts["training"]["last_training_loss"]
 
 
 @predicate
@@ -254,19 +378,20 @@ def overfits(facts: Facts) -> bool:
 
 @predicate
 def validation_loss_turned(facts: Facts) -> bool:
-    """The validation loss ended clearly above the lowest it had been."""
-    return facts["training"]["last_validation_loss"] > 1.05 * facts["training"]["lowest_validation_loss"]
+    """The validation loss ended clearly above its lowest value."""
+    training = facts["training"]
+    return training["last_validation_loss"] > (1 + TURNED) * training["lowest_validation_loss"]
 
 
 @predicate
 def overfits_by_loss(facts: Facts) -> bool:
-    """The validation loss rose again, though the accuracies do not tell of overfitting."""
+    """The validation loss turned, though the accuracies do not show overfitting."""
     return validation_loss_turned(facts) and not overfits(facts)
 
 
 @predicate
 def underfits(facts: Facts) -> bool:
-    """The network makes many errors on its training images, and not surely fewer than a linear model."""
+    """The network makes many errors on its training images, and not clearly fewer than a linear model."""
     low, high = facts["evaluation"]["training_accuracy_interval"]
     return low <= facts["baselines"]["logistic_regression"]["training_accuracy"] and high < NEARLY_ALL
 
@@ -279,8 +404,34 @@ def still_learning(facts: Facts) -> bool:
 
 
 @predicate
+def recently_rose(facts: Facts) -> bool:
+    """The training loss rose noticeably over the last tenth of the epochs."""
+    decrease = facts["training"]["recent_decrease"]
+    return decrease is not None and decrease < -SMALL_CHANGE
+
+
+@predicate
+def levelled_off(facts: Facts) -> bool:
+    """The training loss hardly changed over the last tenth of the epochs."""
+    decrease = facts["training"]["recent_decrease"]
+    return decrease is not None and abs(decrease) <= SMALL_CHANGE
+
+
+@predicate
+def overfits_in_some_way(facts: Facts) -> bool:
+    """By accuracy or by loss."""
+    return overfits(facts) or overfits_by_loss(facts)
+
+
+@predicate
+def should_train_longer(facts: Facts) -> bool:
+    """There is something left to fit, and nothing speaks of fitting too much."""
+    return underfits(facts) or (still_learning(facts) and not overfits_in_some_way(facts))
+
+
+@predicate
 def baseline_converged(facts: Facts) -> bool:
-    """The fit of logistic regression came to its end."""
+    """The fit of logistic regression converged."""
     return facts["baselines"]["logistic_regression"]["converged"]
 
 
@@ -306,6 +457,11 @@ def decay_mixed_gap(facts: Facts) -> bool:
 def better_than_random(facts: Facts) -> bool:
     """The interval of the test accuracy lies above that of a guess."""
     return facts["evaluation"]["accuracy_interval"][0] > facts["baselines"]["random"]["accuracy"]
+
+
+@predicate
+def no_better_than_a_guess(facts: Facts) -> bool:
+    return collapsed(facts) or not better_than_random(facts)
 
 
 @predicate
@@ -345,6 +501,12 @@ def classes_differ(facts: Facts) -> bool:
 
 
 @predicate
+def no_errors(facts: Facts) -> bool:
+    """Every test image was classified correctly."""
+    return facts["evaluation"]["errors"] == 0
+
+
+@predicate
 def several_confidences(facts: Facts) -> bool:
     """The test images are spread over several ranges of confidence."""
     evaluation = facts["evaluation"]
@@ -371,16 +533,23 @@ def underconfident(facts: Facts) -> bool:
 
 @predicate
 def calibrated(facts: Facts) -> bool:
-    """Neither, and in no part of the range are confidence and accuracy far apart."""
+    """Neither, and on average over the ranges confidence and accuracy are close."""
     error = facts["evaluation"]["calibration"]["expected_calibration_error"]
     return error <= CALIBRATED and not overconfident(facts) and not underconfident(facts)
+
+
+@predicate
+def uncommitted_changes(facts: Facts) -> bool:
+    """The run was made from a Git repository with uncommitted changes."""
+    git = facts["provenance"]["git"]
+    return git is not None and not git["clean"]
 
 
 @predicate
 def useful(facts: Facts) -> bool:
     """Better than every baseline, on photographs."""
     return (
-        better_than_random(facts)
+        not no_better_than_a_guess(facts)
         and better_than_majority(facts)
         and better_than_logistic_regression(facts)
         and not stand_in_data(facts)
@@ -397,8 +566,14 @@ def _decay_narrowed(facts: Facts) -> list[bool]:
     return [step["gap_to"] < step["gap_from"] for step in steps]
 
 
-def _separated(rows: list[Facts], name: str, failed: Callable[[Facts], bool]) -> bool:
-    """Whether the rows that failed are those with the largest values of a hyperparameter."""
-    of_failed = [row[name] for row in rows if failed(row)]
-    of_others = [row[name] for row in rows if not failed(row)]
-    return bool(of_failed and of_others) and min(of_failed) > max(of_others)
+def _separating(rows: list[Facts], failed: Callable[[Facts], bool]) -> list[str]:
+    """The hyperparameters of which every row that failed has a larger value than every other row."""
+    of_failed = [row for row in rows if failed(row)]
+    of_others = [row for row in rows if not failed(row)]
+    if not of_failed or not of_others:
+        return []
+    return [
+        name
+        for name in HYPERPARAMETERS
+        if name in rows[0] and min(row[name] for row in of_failed) > max(row[name] for row in of_others)
+    ]

@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 from markupsafe import Markup
 
-from handgrad.hyperparameters import short_value
+from handgrad.hyperparameters import HYPERPARAMETERS, short_value
 
 DASH = "\N{EN DASH}"
 SPACE = "\N{NO-BREAK SPACE}"
@@ -71,6 +71,16 @@ def all_of(number: int, thing: str) -> Markup:
     return Markup(f"the only {thing}" if number == 1 else f"all {counted(number, thing)}")
 
 
+def plural(number: int, one: str, many: str) -> Markup:
+    """The word that agrees with a number: is, are."""
+    return Markup(one if number == 1 else many)
+
+
+def last_of(number: int, thing: str) -> Markup:
+    """The last things of a sequence: the last epoch, the last 5 epochs."""
+    return Markup(f"the last {thing}" if number == 1 else f"the last {counted(number, thing)}")
+
+
 def signif(number: float | None, digits: int = 3) -> Markup:
     """A measured number to so many significant digits: 0.35071 as 0.351; by powers of ten where needed."""
     if number is None:
@@ -92,6 +102,11 @@ def setting(value: Any) -> Markup:
     if isinstance(value, int | float) and not isinstance(value, bool):
         return exact(value)
     return escaped(short_value(value))
+
+
+def label(name: str) -> Markup:
+    """What people call the hyperparameter of a name."""
+    return escaped(HYPERPARAMETERS[name].label)
 
 
 def p_value(probability: float) -> Markup:
@@ -140,6 +155,22 @@ def yaml_block(content: Any) -> Markup:
     return Markup(f"{fence}yaml\n{text}{fence}")
 
 
+def one_line(text: str) -> Markup:
+    """A text that a template spreads over several lines, on one; no-break spaces stay."""
+    return Markup(re.sub(r"[ \n]+", " ", text).strip(" "))
+
+
+def columns(lines: str) -> Markup:
+    """The head of a table from one line for each column, its heading followed by its alignment."""
+    headings, alignments = zip(*(line.rsplit(maxsplit=1) for line in lines.strip().splitlines()), strict=True)
+    return Markup(f"| {' | '.join(headings)} |\n|{'|'.join(alignments)}|\n")
+
+
+def row(lines: str) -> Markup:
+    """A row of a table from several lines; each cell begins with a vertical bar."""
+    return Markup(f"{one_line(lines)} |\n")
+
+
 def _number(text: str) -> Markup:
     return Markup(text.replace("-", MINUS))
 
@@ -162,9 +193,12 @@ FILTERS = {
         none_or_count,
         counted,
         all_of,
+        plural,
+        last_of,
         signif,
         exact,
         setting,
+        label,
         p_value,
         escaped,
         sentence,
@@ -172,5 +206,8 @@ FILTERS = {
         listing,
         yaml_text,
         yaml_block,
+        one_line,
+        columns,
+        row,
     )
 }

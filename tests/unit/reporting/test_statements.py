@@ -1,147 +1,24 @@
 import pytest
 from helpers.made_up_facts import (
     DEFAULT_COMBINATIONS,
-    SCENARIOS,
     baselines,
     comparison,
     evaluation,
     facts,
     histories,
-    scenario,
     selection,
     summary,
 )
+from helpers.outcomes import OUTCOMES, raw
 
+from handgrad.reporting.facts import assemble
 from handgrad.reporting.statements import PREDICATES, statements
-
-# What holds in the default facts: a winner that fits its training images, not told apart from the runner-up.
-DEFAULT = {
-    "baseline_converged",
-    "decay_narrowed_gap",
-    "official_archive",
-    "balanced",
-    "slopes_as_expected",
-    "error_above_squared_epsilon",
-    "several_trainers",
-    "update_compared",
-    "backpropagation_compared",
-    "equal_bits_required",
-    "trainers_bit_identical",
-    "some_collapsed",
-    "collapse_by_weight_decay",
-    "choice_within_noise",
-    "some_not_told_apart",
-    "selected_at_edge",
-    "overfits",
-    "still_learning",
-    "better_than_random",
-    "better_than_majority",
-    "better_than_logistic_regression",
-    "overconfident",
-    "useful",
-}
-
-
-def holding(given):
-    return {name for name, holds in statements(given).items() if holds}
-
-
-def test_default():
-    assert holding(facts()) == DEFAULT
-
-
-@pytest.mark.parametrize(
-    ("name", "gained", "lost"),
-    [
-        (
-            "all diverged but one",
-            {"some_diverged", "divergence_by_learning_rate", "only_one_converged"},
-            {"some_collapsed", "collapse_by_weight_decay", "choice_within_noise", "decay_narrowed_gap"}
-            | {"some_not_told_apart"},
-        ),
-        (
-            "collapsed winner",
-            {"collapsed", "constant_output", "all_collapsed", "underfits", "tied_with_runner_up"}
-            | {"worse_than_logistic_regression", "classes_differ", "calibrated"},
-            {"overfits", "collapse_by_weight_decay", "still_learning", "overconfident", "useful"}
-            | {"decay_narrowed_gap"}
-            | {"better_than_random", "better_than_majority", "better_than_logistic_regression"},
-        ),
-        (
-            "tie",
-            {"tied_with_runner_up"},
-            {"some_collapsed", "collapse_by_weight_decay", "decay_narrowed_gap"},
-        ),
-        (
-            "baseline wins",
-            {"worse_than_logistic_regression", "underfits"},
-            {"better_than_logistic_regression", "useful", "overfits"},
-        ),
-        ("baseline equals", {"test_below_validation"}, {"better_than_logistic_regression", "useful"}),
-        ("ten classes", {"classes_differ"}, {"some_collapsed", "collapse_by_weight_decay"}),
-        (
-            "one combination",
-            {"one_combination"},
-            {"some_collapsed", "collapse_by_weight_decay", "choice_within_noise", "selected_at_edge"}
-            | {"decay_narrowed_gap", "some_not_told_apart"},
-        ),
-        ("three seeds", {"several_seeds"}, set()),
-        ("stand-in", {"stand_in_data"}, {"official_archive", "useful"}),
-        (
-            "clear choice, good fit",
-            {"calibrated"},
-            {"choice_within_noise", "overfits", "overconfident", "some_not_told_apart"},
-        ),
-        ("under-confident", {"underconfident"}, {"overconfident"}),
-        ("trainers differ", set(), {"trainers_bit_identical", "equal_bits_required"}),
-        ("one trainer", set(), {"several_trainers", "update_compared", "backpropagation_compared"}),
-        (
-            "constant losses",
-            {"constant_losses", "some_run_constant", "loss_no_better_than_uniform"},
-            {"still_learning"},
-        ),
-        (
-            "rising losses",
-            {"training_loss_rose", "some_run_rose", "loss_no_better_than_uniform"}
-            | {"validation_loss_far_below_training"},
-            {"still_learning"},
-        ),
-        ("one epoch", set(), {"still_learning"}),
-        ("leak", {"leak_between_splits"}, set()),
-        (
-            "two ranges of confidence",
-            {"several_confidences", "more_right_where_sure", "underconfident"},
-            {"overconfident"},
-        ),
-        ("sure and wrong", {"several_confidences", "underconfident"}, {"overconfident"}),
-        ("overfits in the loss only", {"overfits_by_loss", "validation_loss_turned"}, {"overfits"}),
-        ("unofficial archive", {"unofficial_archive"}, {"official_archive"}),
-        ("blank images", {"blank_images"}, set()),
-        ("imbalance", set(), {"balanced"}),
-        ("baseline not converged", set(), {"baseline_converged"}),
-        (
-            "decay widens the gap",
-            {"decay_widened_gap", "tied_with_runner_up"},
-            {"decay_narrowed_gap", "collapse_by_weight_decay", "selected_at_edge", "some_collapsed"},
-        ),
-        (
-            "decay narrows and widens the gap",
-            {"decay_mixed_gap", "tied_with_runner_up"},
-            {"decay_narrowed_gap", "collapse_by_weight_decay", "selected_at_edge", "some_collapsed"},
-        ),
-        ("all gradients equal to the bit", {"gradients_bit_identical"}, set()),
-        ("odd sweep", set(), {"slopes_as_expected", "error_above_squared_epsilon"}),
-        ("no error", {"test_above_validation", "underconfident"}, {"overconfident"}),
-    ],
-)
-def test_what_a_scenario_changes(name, gained, lost):
-    assert holding(scenario(name)) == DEFAULT - lost | gained
 
 
 def test_every_predicate_holds_in_some_scenario_and_fails_in_another():
     outcomes = {name: set() for name in PREDICATES}
-    for name in SCENARIOS:
-        for predicate, holds in statements(scenario(name)).items():
+    for name in OUTCOMES:
+        for predicate, holds in assemble(**raw(name))["statements"].items():
             outcomes[predicate].add(holds)
     assert {name for name, seen in outcomes.items() if len(seen) == 1} == set()
 
@@ -210,7 +87,7 @@ def test_divergence_at_a_learning_rate_that_others_survive_is_not_blamed_on_it()
 
 def test_a_learning_rate_between_others_is_not_at_the_edge():
     rows = [*DEFAULT_COMBINATIONS, (1.0, 0.0, 0.0, 0.6, 0.7, 0.5, 0.7)]
-    assert not statements(facts(selection=selection(rows)))["selected_at_edge"]
+    assert not statements(facts(selection=selection(rows)))["selected_largest_lr"]
 
 
 def test_underfitting_is_measured_against_the_linear_model_on_the_training_images():
