@@ -8,6 +8,10 @@ from handgrad.errors import HandgradError
 
 # Command: (module, one line of help). A module is imported only when its command is run.
 COMMANDS = {
+    "check": (
+        "handgrad.checking.command",
+        "check the backpropagation of scripts and notebooks, and name mistakes",
+    ),
     "verify": ("handgrad.stages.verify", "check a results folder against the hashes that it records"),
 }
 

@@ -1,4 +1,4 @@
-// Sorts a leaderboard by the column whose head is pressed; pressed again, the other way round.
+// Sorts a leaderboard, or the table of a class, by the column whose head is pressed; pressed again, the other way round.
 "use strict";
 
 const SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹";
@@ -31,7 +31,7 @@ function sortBy(table, column, head) {
   table.tBodies[0].append(...rows.map(([, row]) => row));
 }
 
-for (const table of document.querySelectorAll("[id$='leaderboard'] table")) {
+for (const table of document.querySelectorAll("[id$='leaderboard'] table, [id$='submissions'] table")) {
   [...table.tHead.rows[0].cells].forEach((head, column) => {
     const button = document.createElement("button");
     button.type = "button";

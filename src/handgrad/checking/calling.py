@@ -52,6 +52,10 @@ class Crash(SubmissionError):
     """Someone else's code raised an exception."""
 
 
+class OutOfTime(BaseException):
+    """Someone else's code has run for too long; no Exception, which such code may well catch."""
+
+
 class _Quiet(io.TextIOBase):
     """Swallows what is printed, up to a limit."""
 
@@ -78,11 +82,14 @@ def call(function: Callable[..., Any], skipped: dict[str, str] | None = None, **
 
     Raises:
         Crash: if the function raises an exception, or a parameter cannot be recognised.
+        SubmissionError: if there is no point in calling it again: it needs too much time or memory.
     """
     arguments = _arguments(function, values)
     try:
         with quiet():
             return function(*arguments.args, **arguments.kwargs)
+    except (OutOfTime, MemoryError) as error:
+        raise SubmissionError(described(error, skipped or {})) from error
     except (Exception, SystemExit) as error:
         raise Crash(described(error, skipped or {})) from error
 
@@ -111,7 +118,7 @@ def described(error: BaseException, skipped: dict[str, str]) -> str:
     own = [frame for frame in traceback.extract_tb(error.__traceback__) if not is_library(frame.filename)]
     place = f"{Path(own[-1].filename).name}, line {own[-1].lineno}, `{own[-1].line}`: " if own else ""
     what = str(error).strip().split("\n")[0][:300]
-    return f"{place}{type(error).__name__}: {what}{reason(error, skipped)}"
+    return f"{place}{type(error).__name__}: {what}{reason(error, skipped)}".removesuffix(": ")
 
 
 def is_library(filename: str) -> bool:

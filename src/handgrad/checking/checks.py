@@ -8,7 +8,7 @@ from typing import Any
 from handgrad.backprop import LOSSES
 from handgrad.checking.calling import Crash, accepts
 from handgrad.checking.gradients import gradient_findings
-from handgrad.checking.loading import PARTS, Submission, load
+from handgrad.checking.loading import PARTS, Submission, SubmissionError, load
 from handgrad.checking.networks import classifier_findings, maker, network_findings
 from handgrad.checking.results import FAILED, NOTE, PASSED, Finding, Result
 from handgrad.checking.speed import backpropagation_speed
@@ -74,7 +74,10 @@ def check_submission(submission: Submission, progress: Callable[[str], None] = l
     findings: list[Finding] = []
     for part in (part for part in PARTS if part in submission.parts):
         progress(part)
-        findings += _part(submission, part, findings)
+        try:
+            findings += _part(submission, part, findings)
+        except SubmissionError as error:
+            findings.append(Finding(part, "limits", FAILED, str(error)))
     return Result(findings)
 
 

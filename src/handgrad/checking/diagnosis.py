@@ -56,7 +56,7 @@ def formula_lines(mistakes: tuple[Mistake, ...], formulas: Formulas) -> Iterator
         # A part is shown within the formula that it belongs to.
         right, wrong = written(formulas, name), written(changed, name)
         if right != wrong and not any(f"{{{name}}}" in text for text in formulas.values()):
-            number = f"   ({EQUATIONS[name]})" if name in EQUATIONS else ""
+            number = f" ({EQUATIONS[name]})" if name in EQUATIONS else ""
             yield f"expected:     {name} = {right}{number}"
             yield f"your numbers: {name} = {wrong}"
     yield from dict.fromkeys(mistake.advice for mistake in mistakes)

@@ -1,0 +1,69 @@
+"""The table of a class: file by check, from the checks of all the files."""
+
+import csv
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jinja2 import FileSystemLoader
+
+from handgrad.checking.loading import PARTS
+from handgrad.reporting.composing import compose
+from handgrad.stages.command_line import run_stage
+from handgrad.stages.files import read_json, write_text
+
+
+@dataclass(frozen=True)
+class Options:
+    checks: list[Path]
+    template: Path
+    output_page: Path
+    output_table: Path
+
+
+def main(options: Options) -> None:
+    checks = [{"name": path.parent.name, **read_json(path)} for path in options.checks]
+    rows = sorted(map(row, checks), key=lambda row: str(row["name"]))
+    with io.StringIO(newline="") as text:
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(["file", "result", *PARTS, "problem"])
+        writer.writerows([row["file"], row["result"], *row["parts"], row["problem"]] for row in rows)
+        write_text(options.output_table, text.getvalue())
+    loader = FileSystemLoader(options.template.parent)
+    facts = {
+        "rows": rows,
+        "parts": PARTS,
+        "files": len(rows),
+        "correct": sum(row["result"] == "correct" for row in rows),
+    }
+    write_text(options.output_page, compose(loader, options.template.name, facts))
+
+
+def row(check: dict[str, Any]) -> dict[str, Any]:
+    """A file's row: of each part whether it is correct, or its mistakes, or that it is not there."""
+    result = "unusable" if check["problem"] else "correct" if check["passed"] else "wrong"
+    problem = check["problem"].removeprefix(check["file"]).lstrip(":, ")
+    return {
+        "name": check["name"],
+        "file": check["file"],
+        "result": result,
+        "problem": problem,
+        "parts": [_part(check["findings"], part) for part in PARTS],
+    }
+
+
+def _part(findings: list[dict[str, Any]], part: str) -> str:
+    of_part = [finding for finding in findings if finding["part"] == part]
+    wrong = [finding for finding in of_part if finding["status"] == "failed"]
+    if not of_part:
+        return ""
+    if wrong:
+        return "; ".join(
+            " and ".join(finding["mistakes"]) or f"wrong {finding['check']}" for finding in wrong
+        )
+    return "correct" if any(finding["status"] == "passed" for finding in of_part) else "not checked"
+
+
+if __name__ == "__main__":
+    run_stage(main, Options)
