@@ -10,11 +10,12 @@ from typing import Any
 
 # The public names and their modules; __init__.pyi says the same to type checkers and editors.
 _MODULES = {
-    "History": "training",
+    "History": "history",
     "MyMLP": "networks",
     "MyNet": "networks",
     "backpropagation": "backprop",
     "Batches": "data.batches",
+    "accuracy": "training",
     "check_against_autograd": "gradcheck",
     "check_gradients": "gradcheck",
     "compare_models": "comparison",

@@ -1,6 +1,8 @@
 """Stochastic gradient descent by hand: with momentum, dampening, Nesterov's variant and weight decay."""
 
+import math
 from collections.abc import Iterable, Sequence
+from numbers import Real
 
 import torch
 from torch import Tensor
@@ -65,33 +67,64 @@ class ManualSGD:
         """Take over `parameters`; `momentum_buffers`, one for each, continue an earlier run.
 
         Raises:
-            ValueError: if a setting is out of range, or Nesterov's variant is asked for without momentum or
-                with dampening (the conditions of torch.optim.SGD).
+            ValueError: if a setting is negative or not finite, if Nesterov's variant is asked for without
+                momentum or with dampening (the conditions of torch.optim.SGD), or if the momentum buffers do
+                not match the parameters in number and shape.
+            TypeError: if a setting is not a number.
         """
-        if lr < 0 or weight_decay < 0 or momentum < 0:
-            raise ValueError(
-                f"lr {lr}, weight_decay {weight_decay}, momentum {momentum}; expected none below 0"
-            )
+        settings = {"lr": lr, "weight_decay": weight_decay, "momentum": momentum, "dampening": dampening}
+        for name, value in settings.items():
+            if not isinstance(value, Real):
+                raise TypeError(f"{name} is {value!r}; expected a number")
+            if not math.isfinite(value) or (value < 0 and name != "dampening"):
+                raise ValueError(f"{name} is {value}; expected a finite number, at least 0")
         if nesterov and (momentum == 0 or dampening != 0):
             raise ValueError(
-                f"nesterov with momentum {momentum}, dampening {dampening}; expected momentum, no dampening"
+                f"nesterov with momentum {momentum} and dampening {dampening}; "
+                "expected a momentum above 0 and no dampening"
             )
         self.parameters = [parameter.detach() for parameter in parameters]
-        self.momentum_buffers: list[Tensor | None] = momentum_buffers or [None] * len(self.parameters)
+        if momentum_buffers is None:
+            momentum_buffers = [None] * len(self.parameters)
+        if len(momentum_buffers) != len(self.parameters):
+            raise ValueError(
+                f"{len(momentum_buffers)} momentum buffers for {len(self.parameters)} parameters; expected "
+                "one for each, None before its first step"
+            )
+        for i, (parameter, buffer) in enumerate(zip(self.parameters, momentum_buffers, strict=True)):
+            if buffer is not None and buffer.shape != parameter.shape:
+                raise ValueError(
+                    f"momentum_buffers[{i}] has the shape {[*buffer.shape]}; expected {[*parameter.shape]}"
+                )
+        self.momentum_buffers = momentum_buffers
         self._momentum = momentum
         self._settings = (lr, weight_decay, momentum, dampening, nesterov)
 
-    def step(self, gradients: Sequence[Tensor]) -> None:
-        """Update the parameters by their gradients, which are lost."""
-        buffers = [buffer for buffer in self.momentum_buffers if buffer is not None]
+    def step(self, gradients: Sequence[Tensor | None]) -> None:
+        """Update the parameters by their gradients, which are lost.
+
+        A parameter without a gradient (None) stays as it is, and so does its momentum buffer, as in
+        torch.optim.SGD.
+        """
+        chosen = [i for i, gradient in enumerate(gradients) if gradient is not None]
+        parameters = [self.parameters[i] for i in chosen]
+        present = [gradient for gradient in gradients if gradient is not None]
+        buffers = [self.momentum_buffers[i] for i in chosen]
         # The first step with momentum makes the buffers, and makes them whole.
-        started = self._momentum == 0 or len(buffers) == len(self.parameters)
-        tensors = [*self.parameters, *gradients, *buffers]
-        if started and all(tensor.is_cpu and tensor.is_contiguous() for tensor in tensors):
-            momentum_blocks: list[Tensor | None] = [*_blocks(buffers)]
-            sgd_update(_blocks(self.parameters), _blocks(gradients), momentum_blocks, *self._settings)
+        made = [buffer for buffer in buffers if buffer is not None]
+        started = self._momentum == 0 or len(made) == len(chosen)
+        if started and all(map(_is_flat, [*parameters, *present, *made])):
+            momentum_blocks: list[Tensor | None] = [*_blocks(made)]
+            sgd_update(_blocks(parameters), _blocks(present), momentum_blocks, *self._settings)
         else:
-            sgd_update(self.parameters, gradients, self.momentum_buffers, *self._settings)
+            sgd_update(parameters, present, buffers, *self._settings)
+            for i, buffer in zip(chosen, buffers, strict=True):
+                self.momentum_buffers[i] = buffer
+
+
+def _is_flat(tensor: Tensor) -> bool:
+    """Whether its values lie one after the other in the memory of the CPU."""
+    return tensor.is_cpu and tensor.layout == torch.strided and tensor.is_contiguous()
 
 
 def _blocks(tensors: Iterable[Tensor]) -> list[Tensor]:

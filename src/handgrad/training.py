@@ -1,26 +1,28 @@
 """Three ways to train one network, which agree to the bit: by PyTorch, and with ever more done by hand."""
 
 import logging
-import math
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from itertools import zip_longest
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from importlib import import_module
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from handgrad import arguments
 from handgrad.activations import ACTIVATIONS
 from handgrad.backprop import backpropagation
 from handgrad.buffers import Buffers
 from handgrad.gradcheck import check_gradients
+from handgrad.history import History
 from handgrad.networks import MyNet
 from handgrad.sgd import ManualSGD
 
 CHECKED_PER_LAYER = 5
 
 Loader = Iterable[tuple[Tensor, Tensor]]
+LossFunction = Callable[[Tensor, Tensor], Tensor]
 # Of inputs and labels: the loss and the outputs; of a pass also the gradients, layer by layer.
 Step = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 Pass = Callable[[Tensor, Tensor], tuple[Tensor, Tensor, list[Tensor]]]
@@ -28,161 +30,57 @@ Pass = Callable[[Tensor, Tensor], tuple[Tensor, Tensor, list[Tensor]]]
 logger = logging.getLogger(__name__)
 
 
-@dataclass
-class History:
-    """The course of a training: a value per epoch; none of validation without a validation loader.
-
-    Losses are means over the samples; the training figures are those of each batch before its update.
-    """
-
-    training_loss: list[float] = field(default_factory=list)
-    validation_loss: list[float] = field(default_factory=list)
-    training_accuracy: list[float] = field(default_factory=list)
-    validation_accuracy: list[float] = field(default_factory=list)
-
-    @property
-    def epochs(self) -> int:
-        return len(self.training_loss)
-
-    @property
-    def diverged_epoch(self) -> int | None:
-        """The first epoch, counted from 1, with a loss of NaN or infinity; None if all are finite."""
-        losses = zip_longest(self.training_loss, self.validation_loss, fillvalue=0.0)
-        for epoch, of_epoch in enumerate(losses, start=1):
-            if not all(map(math.isfinite, of_epoch)):
-                return epoch
-        return None
-
-
 def train(
     n_epochs: int,
     optimizer: torch.optim.Optimizer,
     model: nn.Module,
-    loss_fn: Callable[[Tensor, Tensor], Tensor],
+    loss_fn: LossFunction,
     train_loader: Loader,
     val_loader: Loader | None = None,
     *,
     history: History | None = None,
     after_epoch: Callable[[History], None] | None = None,
+    verbose: bool = False,
+    progress: bool = False,
 ) -> History:
     """Train with autograd and a `torch.optim` optimizer.
+
+    The model is trained in the mode that it is in, and validated in evaluation mode, `model.eval()`.
 
     Args:
         n_epochs: passes over `train_loader` in all.
         optimizer: of the parameters of `model`.
         model: maps inputs [batch, ...] to outputs [batch, classes].
         loss_fn: of outputs and labels, the mean over the batch.
-        train_loader, val_loader: batches of inputs and labels, iterated once an epoch.
+        train_loader, val_loader: batches of inputs and labels, iterated once per epoch. If a loader has a
+            method `set_epoch`, it is called before each epoch with its number, counted from 1.
         history: of the epochs already done, which are not repeated; it is continued.
         after_epoch: called with the history after each epoch.
+        verbose: print a line after each epoch; in any case the line goes to the logger handgrad.training.
+        progress: show a progress bar over the epochs.
+
+    Raises:
+        TypeError, ValueError: if an argument or a batch is not as described.
     """
+    arguments.check_module(model)
+    arguments.check_optimizer(optimizer, model)
 
     def step(inputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         optimizer.zero_grad()
-        outputs = model(inputs)
-        loss = loss_fn(outputs, labels)
+        loss, outputs = _forward(model, loss_fn, inputs, labels)
         loss.backward()
         optimizer.step()
         return loss.detach(), outputs.detach()
 
-    return _epochs(n_epochs, step, model, loss_fn, train_loader, val_loader, history, after_epoch)
-
-
-def train_manual_update(
-    n_epochs: int,
-    lr: float,
-    model: nn.Module,
-    loss_fn: Callable[[Tensor, Tensor], Tensor],
-    train_loader: Loader,
-    val_loader: Loader | None = None,
-    weight_decay: float = 0.0,
-    momentum: float = 0.0,
-    dampening: float = 0.0,
-    nesterov: bool = False,
-    *,
-    momentum_buffers: list[Tensor | None] | None = None,
-    history: History | None = None,
-    after_epoch: Callable[[History], None] | None = None,
-) -> History:
-    """Train with autograd and the SGD update by hand; see `train` and `handgrad.sgd.sgd_update`.
-
-    Parameters that do not require a gradient stay as they are. `momentum_buffers`, one for each of the others
-    and None before the first step, are updated in place.
-    """
-    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    sgd = ManualSGD(parameters, lr, weight_decay, momentum, dampening, nesterov, momentum_buffers)
-
-    def step(inputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        model.zero_grad()
-        outputs = model(inputs)
-        loss = loss_fn(outputs, labels)
-        loss.backward()
-        sgd.step([parameter.grad for parameter in parameters if parameter.grad is not None])
-        return loss.detach(), outputs.detach()
-
-    return _epochs(n_epochs, step, model, loss_fn, train_loader, val_loader, history, after_epoch)
-
-
-@torch.no_grad()
-def train_manual_backprop(
-    n_epochs: int,
-    lr: float,
-    model: MyNet,
-    loss_fn: Callable[[Tensor, Tensor], Tensor],
-    train_loader: Loader,
-    val_loader: Loader | None = None,
-    weight_decay: float = 0.0,
-    momentum: float = 0.0,
-    dampening: float = 0.0,
-    nesterov: bool = False,
-    *,
-    momentum_buffers: list[Tensor | None] | None = None,
-    history: History | None = None,
-    after_epoch: Callable[[History], None] | None = None,
-    gradient_check_every: int = 0,
-) -> History:
-    """Train without autograd: backpropagation and the SGD update, both by hand.
-
-    The passes run in `Buffers`; those of a model that they do not fit, one with another forward or with
-    activations of its own, by its forward and `backpropagation`.
-
-    Args:
-        model: a MyNet, or any callable with the attributes of `handgrad.backprop.Network`.
-        loss_fn: cross entropy or the squared error; see `loss_name`.
-        gradient_check_every: compare the gradients of the first batch of every so many epochs with central
-            differences; 0: never.
-        The others: see `train_manual_update`.
-
-    Raises:
-        ValueError: if the loss is not one that backpropagation knows.
-        GradientError: if a gradient is wrong.
-    """
-    loss = loss_name(loss_fn)
-    layers: list[Any] = [model.fc[str(layer)] for layer in range(1, model.L + 1)]
-    parameters = [parameter for layer in layers for parameter in (layer.weight, layer.bias)]
-    sgd = ManualSGD(parameters, lr, weight_decay, momentum, dampening, nesterov, momentum_buffers)
-    run_pass = _buffered_pass(model, loss) if _fits_buffers(model) else _plain_pass(model, loss, loss_fn)
-    history = history if history is not None else History()
-    checked_epoch = 0
-
-    def step(inputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        nonlocal checked_epoch
-        value, outputs, gradients = run_pass(inputs, labels)
-        epoch = history.epochs + 1
-        if gradient_check_every and epoch % gradient_check_every == 0 and epoch != checked_epoch:
-            checked_epoch = epoch
-            _check(model, inputs, labels, loss, gradients, epoch)
-        sgd.step(gradients)
-        return value, outputs
-
-    return _epochs(n_epochs, step, model, loss_fn, train_loader, val_loader, history, after_epoch)
+    loop = _Loop(model, loss_fn, train_loader, val_loader, history, after_epoch, verbose, progress)
+    return loop.run(n_epochs, step)
 
 
 def train_with_torch_sgd(
     n_epochs: int,
     lr: float,
     model: nn.Module,
-    loss_fn: Callable[[Tensor, Tensor], Tensor],
+    loss_fn: LossFunction,
     train_loader: Loader,
     val_loader: Loader | None = None,
     weight_decay: float = 0.0,
@@ -193,17 +91,15 @@ def train_with_torch_sgd(
     momentum_buffers: list[Tensor | None] | None = None,
     history: History | None = None,
     after_epoch: Callable[[History], None] | None = None,
+    verbose: bool = False,
+    progress: bool = False,
 ) -> History:
     """`train` with `torch.optim.SGD`, called like `train_manual_update`, momentum buffers included."""
+    arguments.check_module(model)
+    parameters = list(model.parameters())
     optimizer = torch.optim.SGD(
-        model.parameters(),
-        lr=lr,
-        weight_decay=weight_decay,
-        momentum=momentum,
-        dampening=dampening,
-        nesterov=nesterov,
+        parameters, lr, momentum=momentum, dampening=dampening, weight_decay=weight_decay, nesterov=nesterov
     )
-    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     buffers = momentum_buffers if momentum_buffers is not None else [None] * len(parameters)
     for parameter, buffer in zip(parameters, buffers, strict=True):
         if buffer is not None:
@@ -223,7 +119,124 @@ def train_with_torch_sgd(
         val_loader,
         history=history,
         after_epoch=keep_buffers,
+        verbose=verbose,
+        progress=progress,
     )
+
+
+def train_manual_update(
+    n_epochs: int,
+    lr: float,
+    model: nn.Module,
+    loss_fn: LossFunction,
+    train_loader: Loader,
+    val_loader: Loader | None = None,
+    weight_decay: float = 0.0,
+    momentum: float = 0.0,
+    dampening: float = 0.0,
+    nesterov: bool = False,
+    *,
+    momentum_buffers: list[Tensor | None] | None = None,
+    history: History | None = None,
+    after_epoch: Callable[[History], None] | None = None,
+    verbose: bool = False,
+    progress: bool = False,
+) -> History:
+    """Train any module with autograd and the SGD update by hand; see `train` and `handgrad.sgd.sgd_update`.
+
+    A parameter without a gradient, frozen or not used by the loss, stays as it is; one that occurs several
+    times in the model is updated once, by the sum of its gradients: torch.optim.SGD does the same. The
+    gradients, `parameter.grad`, serve as scratch space.
+
+    Args:
+        momentum_buffers: one for each of `model.parameters()`, None before its first step; updated in place.
+        The others: see `train` and `torch.optim.SGD`.
+
+    Raises:
+        TypeError, ValueError: if an argument or a batch is not as described.
+    """
+    arguments.check_module(model)
+    parameters = list(model.parameters())
+    sgd = ManualSGD(parameters, lr, weight_decay, momentum, dampening, nesterov, momentum_buffers)
+
+    def step(inputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        model.zero_grad()
+        loss, outputs = _forward(model, loss_fn, inputs, labels)
+        loss.backward()
+        sgd.step(_own_gradients(parameters))
+        return loss.detach(), outputs.detach()
+
+    loop = _Loop(model, loss_fn, train_loader, val_loader, history, after_epoch, verbose, progress)
+    return loop.run(n_epochs, step)
+
+
+def train_manual_backprop(
+    n_epochs: int,
+    lr: float,
+    model: MyNet,
+    loss_fn: LossFunction,
+    train_loader: Loader,
+    val_loader: Loader | None = None,
+    weight_decay: float = 0.0,
+    momentum: float = 0.0,
+    dampening: float = 0.0,
+    nesterov: bool = False,
+    *,
+    momentum_buffers: list[Tensor | None] | None = None,
+    history: History | None = None,
+    after_epoch: Callable[[History], None] | None = None,
+    gradient_check_every: int = 0,
+    verbose: bool = False,
+    progress: bool = False,
+) -> History:
+    """Train without autograd: backpropagation and the SGD update, both by hand.
+
+    The passes run in `Buffers`. A model that these do not fit, because its forward or an activation is its
+    own, runs its forward and `backpropagation`. Weights and biases with `requires_grad=False` stay as they
+    are.
+
+    Args:
+        model: a MyNet, or any callable with the attributes of `handgrad.backprop.Network`.
+        loss_fn: cross entropy or the squared error; see `loss_name`.
+        momentum_buffers: one for each weight and bias, layer by layer, None before its first step; updated in
+            place.
+        gradient_check_every: compare the gradients of the first batch of every so many epochs with central
+            differences; 0: never.
+        The others: see `train` and `torch.optim.SGD`.
+
+    Raises:
+        TypeError, ValueError: if an argument or a batch is not as described.
+        GradientError: if a gradient is wrong.
+    """
+    arguments.check_network(model, trainable=True)
+    arguments.check_integer("gradient_check_every", gradient_check_every, 0)
+    loss = loss_name(loss_fn)
+    layers: list[Any] = [model.fc[str(layer)] for layer in range(1, model.L + 1)]
+    parameters = [parameter for layer in layers for parameter in (layer.weight, layer.bias)]
+    sgd = ManualSGD(parameters, lr, weight_decay, momentum, dampening, nesterov, momentum_buffers)
+    run_pass = _buffered_pass(model, loss) if _fits_buffers(model) else _plain_pass(model, loss, loss_fn)
+    history = history if history is not None else History()
+    checked_epoch = 0
+    kinds = set()
+
+    @torch.no_grad()
+    def step(inputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        nonlocal checked_epoch
+        kind = (inputs.shape, inputs.dtype, labels.shape, labels.dtype)
+        if kind not in kinds:
+            arguments.check_fit("train_loader", model, loss, inputs, labels)
+            kinds.add(kind)
+        value, outputs, gradients = run_pass(inputs, labels)
+        epoch = history.epochs + 1
+        if gradient_check_every and epoch % gradient_check_every == 0 and epoch != checked_epoch:
+            checked_epoch = epoch
+            _check(model, inputs, labels, loss, gradients, epoch)
+        pairs = zip(parameters, gradients, strict=True)
+        sgd.step([gradient if parameter.requires_grad else None for parameter, gradient in pairs])
+        return value, outputs
+
+    loop = _Loop(model, loss_fn, train_loader, val_loader, history, after_epoch, verbose, progress)
+    return loop.run(n_epochs, step)
 
 
 # By the name that the config and the results use; all are called like `train_manual_update`.
@@ -232,6 +245,215 @@ TRAINERS: dict[str, Callable[..., History]] = {
     "train_manual_update": train_manual_update,
     "train_manual_backprop": train_manual_backprop,
 }
+
+
+@torch.no_grad()
+def accuracy(model: nn.Module, loader: Loader) -> float:
+    """The share of the samples of a loader that a model classifies correctly, in evaluation mode.
+
+    Args:
+        model: maps inputs [batch, ...] to outputs [batch, classes], the largest of which is the prediction.
+        loader: batches of inputs and labels, [batch] or, one-hot, [batch, classes].
+
+    Raises:
+        TypeError, ValueError: if a batch is not as described, or there is none.
+    """
+    if isinstance(model, type) or not callable(model):
+        raise TypeError(f"model is {arguments.describe(model)}; expected a torch.nn.Module")
+    arguments.check_loader("loader", loader, 1)
+
+    def step(inputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        outputs = model(inputs)
+        arguments.check_outputs(outputs, inputs, labels)
+        return torch.zeros(()), outputs
+
+    with _evaluating(model):
+        return _means("loader", step, loader, model)[1]
+
+
+def loss_name(loss_fn: LossFunction) -> str:
+    """What backpropagation calls a loss of PyTorch.
+
+    Raises:
+        TypeError: if it is no function.
+        ValueError: if it is none of cross_entropy and MSELoss, or has settings that are not the default ones.
+    """
+    arguments.check_loss(loss_fn)
+    if loss_fn is functional.cross_entropy:
+        return "cross_entropy"
+    if loss_fn is functional.mse_loss:
+        return "mse"
+    if isinstance(loss_fn, nn.MSELoss) and loss_fn.reduction in ("mean", "sum"):
+        return "mse" if loss_fn.reduction == "mean" else "squared_error"
+    expected = 'expected nn.CrossEntropyLoss(), nn.MSELoss() or nn.MSELoss(reduction="sum")'
+    if not isinstance(loss_fn, nn.CrossEntropyLoss | nn.MSELoss):
+        raise ValueError(f"loss_fn is {loss_fn}; backpropagation by hand knows two losses: {expected}")
+    settings: dict[str, tuple[object, object]] = {"reduction": (loss_fn.reduction, "mean")}
+    if isinstance(loss_fn, nn.CrossEntropyLoss):
+        settings |= {
+            "weight": (loss_fn.weight, None),
+            "label_smoothing": (loss_fn.label_smoothing, 0.0),
+            "ignore_index": (loss_fn.ignore_index, -100),
+        }
+    others = [
+        f"{name}={'...' if isinstance(value, Tensor) else repr(value)}"
+        for name, (value, default) in settings.items()
+        if isinstance(value, Tensor) or value != default
+    ]
+    if others:
+        raise ValueError(
+            f"loss_fn is {type(loss_fn).__name__}({', '.join(others)}); backpropagation by hand knows it "
+            f"with its default settings: {expected}"
+        )
+    return "cross_entropy"
+
+
+class _Loop:
+    """The loop over epochs that all trainers share."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        loss_fn: LossFunction,
+        train_loader: Loader,
+        val_loader: Loader | None,
+        history: History | None,
+        after_epoch: Callable[[History], None] | None,
+        verbose: bool,
+        progress: bool,
+    ) -> None:
+        arguments.check_loss(loss_fn)
+        if history is not None and not isinstance(history, History):
+            raise TypeError(f"history is {arguments.describe(history)}; expected a History or None")
+        if after_epoch is not None and not callable(after_epoch):
+            raise TypeError(f"after_epoch is {arguments.describe(after_epoch)}; expected a function or None")
+        self._model = model
+        self._loss_fn = loss_fn
+        self._train_loader = train_loader
+        self._val_loader = val_loader
+        self._history = history if history is not None else History()
+        self._after_epoch = after_epoch
+        self._verbose = verbose
+        self._progress = progress
+
+    def run(self, n_epochs: int, step: Step) -> History:
+        """Train until the history has `n_epochs`; `step` updates the model by a batch."""
+        history = self._history
+        arguments.check_integer("n_epochs", n_epochs, 0)
+        arguments.check_loader("train_loader", self._train_loader, n_epochs - history.epochs)
+        if self._val_loader is not None:
+            arguments.check_loader("val_loader", self._val_loader, n_epochs - history.epochs)
+        epochs: Iterable[int] = range(history.epochs + 1, n_epochs + 1)
+        show = print
+        if self._progress:
+            # By name: the fingerprint of a training follows import statements, and tqdm changes no training.
+            tqdm = import_module("tqdm.auto").tqdm
+            epochs = tqdm(epochs, initial=history.epochs, total=n_epochs, unit="epoch")
+            show = tqdm.write
+        for epoch in epochs:
+            self._train(epoch, step)
+            if self._val_loader is not None:
+                self._validate(epoch, self._val_loader)
+            line = f"epoch {epoch}/{n_epochs}: {history.line()}"
+            logger.info("%s", line)
+            if self._verbose:
+                show(line)
+            if self._after_epoch is not None:
+                self._after_epoch(history)
+        return history
+
+    def _train(self, epoch: int, step: Step) -> None:
+        _set_epoch(self._train_loader, epoch)
+        loss, accuracy = _means("train_loader", step, self._train_loader, self._model)
+        self._history.training_loss.append(loss)
+        self._history.training_accuracy.append(accuracy)
+
+    @torch.no_grad()
+    def _validate(self, epoch: int, loader: Loader) -> None:
+        def step(inputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+            return _forward(self._model, self._loss_fn, inputs, labels)
+
+        _set_epoch(loader, epoch)
+        with _evaluating(self._model):
+            loss, accuracy = _means("val_loader", step, loader, self._model)
+        self._history.validation_loss.append(loss)
+        self._history.validation_accuracy.append(accuracy)
+
+
+def _set_epoch(loader: Any, epoch: int) -> None:
+    if hasattr(loader, "set_epoch"):
+        loader.set_epoch(epoch)
+
+
+@contextmanager
+def _evaluating(model: Any) -> Iterator[None]:
+    """Switch the model to evaluation mode, and afterwards each of its modules back to the mode it was in."""
+    modules = list(model.modules()) if isinstance(model, nn.Module) else []
+    modes = [module.training for module in modules]
+    for module in modules:
+        module.training = False
+    try:
+        yield
+    finally:
+        for module, mode in zip(modules, modes, strict=True):
+            module.training = mode
+
+
+def _forward(model: Any, loss_fn: LossFunction, inputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """The loss and the outputs."""
+    outputs = model(inputs)
+    arguments.check_outputs(outputs, inputs, labels, loss_fn)
+    loss = loss_fn(outputs, labels)
+    arguments.check_loss_value(loss)
+    return loss, outputs
+
+
+def _means(name: str, step: Step, loader: Loader, model: Any) -> tuple[float, float]:
+    """The mean loss and the accuracy over the samples of a loader, which messages call `name`.
+
+    The sums stay on the device, so that a GPU need not wait for each batch.
+
+    Raises:
+        ValueError: if the loader has no batches, or the model or the loss cannot take one.
+    """
+    loss_sum: Tensor | float = 0.0
+    correct: Tensor | int = 0
+    samples = 0
+    for batch in loader:
+        inputs, labels = arguments.check_batch(name, batch)
+        try:
+            loss, outputs = step(inputs, labels)
+        except torch.OutOfMemoryError:
+            raise
+        except (RuntimeError, IndexError) as error:
+            raise ValueError(arguments.explain(name, model, inputs, labels, error)) from error
+        loss_sum = loss_sum + loss.double() * len(inputs)
+        # Targets of the shape of the outputs, such as one-hot ones, have their class where they are largest.
+        classes = labels if labels.ndim == 1 else labels.argmax(dim=1)
+        correct = correct + (outputs.argmax(dim=1) == classes).sum()
+        samples += len(inputs)
+    if samples == 0:
+        raise ValueError(f"{name} has no batches; expected at least one")
+    return float(loss_sum) / samples, int(correct) / samples
+
+
+def _own_gradients(parameters: Sequence[Tensor]) -> list[Tensor | None]:
+    """The gradients of the parameters, each in memory of its own, as an update in place needs them.
+
+    Autograd saves copies where it can: if p.view(6) + q.view(6) enters the loss, the gradients of p and q are
+    views of the same memory.
+    """
+    gradients: list[Tensor | None] = []
+    seen: set[int] = set()
+    for parameter in parameters:
+        gradient = parameter.grad
+        if gradient is not None and gradient.layout == torch.strided:
+            address = gradient.untyped_storage().data_ptr()
+            if address in seen:
+                gradient = gradient.clone()
+            seen.add(address)
+        gradients.append(gradient)
+    return gradients
 
 
 def _fits_buffers(model: MyNet) -> bool:
@@ -244,7 +466,7 @@ def _fits_buffers(model: MyNet) -> bool:
 
 
 def _buffered_pass(model: MyNet, loss: str) -> Pass:
-    """Forward and backward in memory that is taken anew only for a batch larger than those before."""
+    """Forward and backward in memory that is allocated anew only for a batch larger than those before."""
     buffers = Buffers(model, 1)
     batch_size = 1
 
@@ -259,7 +481,7 @@ def _buffered_pass(model: MyNet, loss: str) -> Pass:
     return run_pass
 
 
-def _plain_pass(model: MyNet, loss: str, loss_fn: Callable[[Tensor, Tensor], Tensor]) -> Pass:
+def _plain_pass(model: MyNet, loss: str, loss_fn: LossFunction) -> Pass:
     """The model's own forward, and `backpropagation`."""
 
     def run_pass(inputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
@@ -270,84 +492,6 @@ def _plain_pass(model: MyNet, loss: str, loss_fn: Callable[[Tensor, Tensor], Ten
         return loss_fn(outputs, labels), outputs, gradients
 
     return run_pass
-
-
-def loss_name(loss_fn: Callable[[Tensor, Tensor], Tensor]) -> str:
-    """What backpropagation calls a loss of PyTorch.
-
-    Raises:
-        ValueError: if it is none of cross_entropy and MSELoss, or has settings that are not the default ones.
-    """
-    if loss_fn is functional.cross_entropy:
-        return "cross_entropy"
-    if loss_fn is functional.mse_loss:
-        return "mse"
-    if isinstance(loss_fn, nn.MSELoss) and loss_fn.reduction in ("mean", "sum"):
-        return "mse" if loss_fn.reduction == "mean" else "squared_error"
-    if isinstance(loss_fn, nn.CrossEntropyLoss):
-        settings = (loss_fn.weight, loss_fn.reduction, loss_fn.label_smoothing, loss_fn.ignore_index)
-        if settings == (None, "mean", 0.0, -100):
-            return "cross_entropy"
-    raise ValueError(f"the loss is {loss_fn}; expected nn.CrossEntropyLoss() or nn.MSELoss()")
-
-
-def _epochs(
-    n_epochs: int,
-    step: Step,
-    model: nn.Module,
-    loss_fn: Callable[[Tensor, Tensor], Tensor],
-    train_loader: Loader,
-    val_loader: Loader | None,
-    history: History | None,
-    after_epoch: Callable[[History], None] | None,
-) -> History:
-    """The loop that all trainers share: `step` updates the model by a batch; returns its loss and outputs."""
-    history = history if history is not None else History()
-    for epoch in range(history.epochs + 1, n_epochs + 1):
-        training_loss, training_accuracy = _means(step, train_loader)
-        history.training_loss.append(training_loss)
-        history.training_accuracy.append(training_accuracy)
-        figures = f"training loss {training_loss:.6g}, accuracy {training_accuracy:.4f}"
-        if val_loader is not None:
-            with torch.no_grad():
-                validation_loss, validation_accuracy = _means(
-                    lambda inputs, labels: _forward(model, loss_fn, inputs, labels), val_loader
-                )
-            history.validation_loss.append(validation_loss)
-            history.validation_accuracy.append(validation_accuracy)
-            figures += f"; validation loss {validation_loss:.6g}, accuracy {validation_accuracy:.4f}"
-        logger.info("epoch %d/%d: %s", epoch, n_epochs, figures)
-        if after_epoch is not None:
-            after_epoch(history)
-    return history
-
-
-def _forward(model: Any, loss_fn: Any, inputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    outputs = model(inputs)
-    return loss_fn(outputs, labels), outputs
-
-
-def _means(step: Step, loader: Loader) -> tuple[float, float]:
-    """The mean loss and the accuracy over the samples of a loader.
-
-    The sums stay on the device, so that a GPU need not wait for each batch.
-
-    Raises:
-        ValueError: if the loader has no batches.
-    """
-    loss_sum: Tensor | float = 0.0
-    correct: Tensor | int = 0
-    samples = 0
-    for inputs, labels in loader:
-        loss, outputs = step(inputs, labels)
-        loss_sum = loss_sum + loss.double() * len(inputs)
-        # Targets of the shape of the outputs, one-hot ones say, have their class where they are largest.
-        classes = labels if labels.ndim == 1 else labels.argmax(dim=1)
-        correct = correct + (outputs.argmax(dim=1) == classes).sum()
-        samples += len(inputs)
-    if samples == 0:
-        raise ValueError("the loader has no batches; expected at least one")
-    return float(loss_sum) / samples, int(correct) / samples
 
 
 def _check(

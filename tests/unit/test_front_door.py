@@ -17,6 +17,7 @@ PUBLIC = [
     "MyMLP",
     "MyNet",
     "__version__",
+    "accuracy",
     "backpropagation",
     "check_against_autograd",
     "check_gradients",

@@ -106,9 +106,9 @@ def test_momentum_buffers_continue_an_earlier_run():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"lr": -0.1}, "lr -0.1"),
-        ({"lr": 0.1, "momentum": -1.0}, "momentum -1.0"),
-        ({"lr": 0.1, "nesterov": True}, "expected momentum, no dampening"),
+        ({"lr": -0.1}, "lr is -0.1"),
+        ({"lr": 0.1, "momentum": -1.0}, "momentum is -1.0"),
+        ({"lr": 0.1, "nesterov": True}, "expected a momentum above 0"),
         ({"lr": 0.1, "momentum": 0.9, "dampening": 0.1, "nesterov": True}, "dampening 0.1"),
     ],
 )

@@ -24,6 +24,7 @@ rule train:
             run_settings,
             epochs=config["training"]["epochs"],
             batch_size=config["training"]["batch_size"],
+            shuffle=config["training"]["shuffle"],
             hidden=config["model"]["hidden"],
             activation=config["model"]["activation"],
             dtype=config["dtype"],

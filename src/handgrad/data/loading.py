@@ -1,14 +1,17 @@
 """From an extracted archive to the training, validation and test images of some classes."""
 
 from collections.abc import Sequence
+from numbers import Real
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch.utils.data import TensorDataset
 
-from handgrad.data.archives import Labelled, read_folder
+from handgrad import arguments
+from handgrad.data.archives import FOLDER, Labelled, read_folder
 from handgrad.data.cifar10 import CIFAR10_CLASSES, Split, channel_statistics
 from handgrad.errors import DataError
 
@@ -31,8 +34,22 @@ def load_cifar2(
         seed: of the random split.
 
     Raises:
+        TypeError, ValueError: if an argument is not as described.
         DataError: if the archive is damaged, or a split has no image of one of the classes.
     """
+    _check_classes(classes)
+    arguments.check_integer("seed", seed, 0)
+    if not isinstance(validation_fraction, Real):
+        raise TypeError(
+            f"validation_fraction is {arguments.describe(validation_fraction)}; expected a number "
+            "between 0 and 1"
+        )
+    if not 0 < validation_fraction < 1:
+        raise ValueError(f"validation_fraction is {validation_fraction}; expected a number between 0 and 1")
+    folder = Path(root) / FOLDER
+    if not folder.is_dir():
+        hint = "; unpack the archive first (tar xzf)" if Path(root).is_file() else ""
+        raise ValueError(f"root is {str(root)!r}; expected the folder that holds {FOLDER}{hint}")
     splits = split_classes(*read_folder(Path(root)), classes, validation_fraction, seed)
     training, validation, test = (
         TensorDataset(
@@ -42,6 +59,18 @@ def load_cifar2(
         for split in splits
     )
     return training, validation, test
+
+
+def _check_classes(classes: Any) -> None:
+    if isinstance(classes, str) or not isinstance(classes, Sequence):
+        raise TypeError(
+            f"classes is {arguments.describe(classes)}; expected a list of names, such as "
+            "['airplane', 'bird']"
+        )
+    if unknown := [name for name in classes if name not in CIFAR10_CLASSES]:
+        raise ValueError(f"no class is named {unknown[0]!r}; expected some of {', '.join(CIFAR10_CLASSES)}")
+    if len(classes) < 2 or len(set(classes)) < len(classes):
+        raise ValueError(f"classes is {[*classes]}; expected at least two, each once")
 
 
 def split_classes(

@@ -11,8 +11,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from handgrad.history import History
 from handgrad.stages.files import replacing
-from handgrad.training import History
 
 FIGURES = ("training_loss", "validation_loss", "training_accuracy", "validation_accuracy")
 

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from handgrad.data.batches import Batches
 from handgrad.data.cifar10 import read_split
 from handgrad.errors import HandgradError
+from handgrad.history import History
 from handgrad.hyperparameters import HYPERPARAMETERS, Combination
 from handgrad.networks import MyMLP
 from handgrad.pipeline.fingerprints import fingerprint
@@ -26,7 +27,7 @@ from handgrad.records.metrics import Metrics
 from handgrad.stages.checkpoints import load_checkpoint, save_checkpoint, settings_hash
 from handgrad.stages.command_line import run_stage
 from handgrad.stages.files import replacing, write_json
-from handgrad.training import TRAINERS, History
+from handgrad.training import TRAINERS
 
 DTYPES = {"float64": torch.float64, "float32": torch.float32}
 
@@ -39,6 +40,7 @@ class Options(Combination):
     seed: int
     epochs: int
     batch_size: int
+    shuffle: bool
     hidden: list[int]
     activation: str
     dtype: Literal["float64", "float32"]
@@ -55,7 +57,8 @@ class Options(Combination):
 def main(options: Options) -> None:
     torch.set_num_threads(options.threads)
     device = choose_device(options.device)
-    training = read_batches(options.train_data, options.batch_size, options.dtype, device)
+    shuffle_seed = options.seed if options.shuffle else None
+    training = read_batches(options.train_data, options.batch_size, options.dtype, device, shuffle_seed)
     # Validated in one pass: no memory is kept for gradients.
     validation = read_batches(options.validation_data, None, options.dtype, device)
     classes = int(max(training.labels.max(), validation.labels.max())) + 1
@@ -87,11 +90,14 @@ def choose_device(name: str) -> torch.device:
     return torch.device("cuda")
 
 
-def read_batches(path: Path, batch_size: int | None, dtype: str, device: torch.device) -> Batches:
+def read_batches(
+    path: Path, batch_size: int | None, dtype: str, device: torch.device, shuffle_seed: int | None = None
+) -> Batches:
     """The normalised images of a file, flattened, and their labels; in one batch without `batch_size`."""
     split = read_split(path)
     inputs = torch.from_numpy(split.normalised(dtype)).to(device)
-    return Batches(inputs, torch.from_numpy(split.labels).to(device), batch_size or len(inputs))
+    labels = torch.from_numpy(split.labels).to(device)
+    return Batches(inputs, labels, batch_size or len(inputs), shuffle_seed=shuffle_seed)
 
 
 def run_trainer(options: Options, model: MyMLP, training: Batches, validation: Batches) -> History:
@@ -131,7 +137,18 @@ def checkpoint_path(options: Options) -> Path:
 
 def training_settings(options: Options) -> dict[str, object]:
     """What a checkpoint depends on, the data aside."""
-    others = ("trainer", "seed", "epochs", "batch_size", "hidden", "activation", "dtype", "device", "threads")
+    others = (
+        "trainer",
+        "seed",
+        "epochs",
+        "batch_size",
+        "shuffle",
+        "hidden",
+        "activation",
+        "dtype",
+        "device",
+        "threads",
+    )
     settings = {name: getattr(options, name) for name in (*HYPERPARAMETERS, *others)}
     return settings | {"code": fingerprint("train")}
 

@@ -26,6 +26,7 @@ def test_defaults_are_filled_in():
     assert config["training"] == {
         "epochs": 50,
         "batch_size": 256,
+        "shuffle": False,
         "threads": 1,
         "trainers": ["train", "train_manual_update", "train_manual_backprop"],
         "seeds": [256],

@@ -37,6 +37,7 @@ def command(data, folder, **options):
         "seed": 256,
         "epochs": 3,
         "batch_size": 32,
+        "shuffle": False,
         "hidden": [8],
         "activation": "relu",
         "dtype": "float64",
@@ -104,8 +105,8 @@ def test_a_gpu_that_is_not_there_is_one_clear_error(data, tmp_path):
 
 @pytest.mark.parametrize("trainer", TRAINERS)
 def test_a_killed_training_continues_and_ends_with_the_same_bytes(data, tmp_path, trainer):
-    options = {"trainer": trainer, "epochs": 150, "checkpoint_every": 1}
-    assert train(data, tmp_path / "whole", trainer=trainer, epochs=150)[0] == 0
+    options = {"trainer": trainer, "epochs": 150, "shuffle": True, "checkpoint_every": 1}
+    assert train(data, tmp_path / "whole", **options | {"checkpoint_every": 0})[0] == 0
     killed = tmp_path / "killed"
     killed.mkdir()
     with subprocess.Popen(command(data, killed, **options), stderr=subprocess.DEVNULL) as job:

@@ -1,0 +1,67 @@
+"""The course of a training: its losses and accuracies, epoch by epoch."""
+
+import math
+from dataclasses import dataclass, field, fields
+from importlib import import_module
+from itertools import zip_longest
+from typing import Any
+
+
+@dataclass(repr=False)
+class History:
+    """The course of a training: one value per epoch; none of validation without a validation loader.
+
+    Losses are means over the samples; the training figures are those of each batch before its update.
+    """
+
+    training_loss: list[float] = field(default_factory=list)
+    validation_loss: list[float] = field(default_factory=list)
+    training_accuracy: list[float] = field(default_factory=list)
+    validation_accuracy: list[float] = field(default_factory=list)
+
+    @property
+    def epochs(self) -> int:
+        return len(self.training_loss)
+
+    @property
+    def diverged_epoch(self) -> int | None:
+        """The first epoch, counted from 1, with a loss of NaN or infinity; None if all are finite."""
+        losses = zip_longest(self.training_loss, self.validation_loss, fillvalue=0.0)
+        for epoch, of_epoch in enumerate(losses, start=1):
+            if not all(map(math.isfinite, of_epoch)):
+                return epoch
+        return None
+
+    def line(self) -> str:
+        """The last epoch in one line."""
+        line = f"training loss {self.training_loss[-1]:.6g}, accuracy {self.training_accuracy[-1]:.4f}"
+        if self.validation_loss:
+            line += f"; validation loss {self.validation_loss[-1]:.6g}, "
+            line += f"accuracy {self.validation_accuracy[-1]:.4f}"
+        return line
+
+    def to_frame(self) -> Any:
+        """A pandas.DataFrame with a row for each epoch, counted from 1, and a column for each figure."""
+        # By name, like matplotlib below: the fingerprint of a training follows import statements, and no
+        # version of these packages changes a training.
+        pandas = import_module("pandas")
+        columns = {column.name: values for column in fields(self) if (values := getattr(self, column.name))}
+        return pandas.DataFrame(columns, index=pandas.RangeIndex(1, self.epochs + 1, name="epoch"))
+
+    def plot(self) -> Any:
+        """Plot losses and accuracies over the epochs with pyplot; returns the two axes."""
+        _, both = import_module("matplotlib.pyplot").subplots(1, 2, figsize=(9, 3.2), layout="constrained")
+        for axes, name in zip(both, ("loss", "accuracy"), strict=True):
+            for split in ("training", "validation"):
+                if values := getattr(self, f"{split}_{name}"):
+                    marker = "o" if self.epochs == 1 else ""
+                    axes.plot(range(1, self.epochs + 1), values, marker=marker, label=split)
+            axes.set(xlabel="epoch", ylabel=name)
+            if self.epochs:
+                axes.legend()
+        return both
+
+    def __repr__(self) -> str:
+        if not self.epochs:
+            return "History(0 epochs)"
+        return f"History({self.epochs} epoch{'s' * (self.epochs > 1)}; {self.line()})"
