@@ -33,6 +33,7 @@ def config(**changes):
             "source": "auto",
             "archive": None,
             "classes": CLASSES,
+            "images_per_class": None,
             "validation_fraction": 0.1,
             "mirrors": ["https://example.org/cifar-10-python.tar.gz"],
             "md5": "c58f30108f718f92721af3b95e74349a",
@@ -565,6 +566,7 @@ SCENARIOS = {
     },
     "constant losses": {"histories": _flat_histories()},
     "rising losses": {"histories": _rising_histories()},
+    "trial": {"config": config(data=config()["data"] | {"images_per_class": 300})},
     "one epoch": {
         "config": config(training=config()["training"] | {"epochs": 1}),
         "histories": _one_epoch(),

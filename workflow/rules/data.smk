@@ -19,6 +19,7 @@ rule fetch:
             source=config["data"]["source"],
             archive=config["data"]["archive"] if ARCHIVE else None,
             classes=config["data"]["classes"],
+            images_per_class=config["data"]["images_per_class"],
             mirrors=config["data"]["mirrors"],
             md5=config["data"]["md5"],
             seed=config["seed"],
@@ -52,6 +53,7 @@ rule prepare:
         settings=settings(
             classes=config["data"]["classes"],
             validation_fraction=config["data"]["validation_fraction"],
+            images_per_class=config["data"]["images_per_class"],
             seed=config["seed"],
         ),
         code=fingerprint("prepare"),

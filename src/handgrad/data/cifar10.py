@@ -30,6 +30,8 @@ CIFAR10_CLASSES = (
     "ship",
     "truck",
 )
+# 50,000 training and 10,000 test images.
+TRAINING_PER_TEST_IMAGE = 5
 
 
 @dataclass(frozen=True)

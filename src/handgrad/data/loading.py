@@ -12,7 +12,7 @@ from torch.utils.data import TensorDataset
 
 from handgrad import arguments
 from handgrad.data.archives import FOLDER, Labelled, read_folder
-from handgrad.data.cifar10 import CIFAR10_CLASSES, Split, channel_statistics
+from handgrad.data.cifar10 import CIFAR10_CLASSES, TRAINING_PER_TEST_IMAGE, Split, channel_statistics
 from handgrad.errors import DataError
 
 
@@ -74,9 +74,17 @@ def _check_classes(classes: Any) -> None:
 
 
 def split_classes(
-    training: Labelled, test: Labelled, classes: Sequence[str], validation_fraction: float, seed: int
+    training: Labelled,
+    test: Labelled,
+    classes: Sequence[str],
+    validation_fraction: float,
+    seed: int,
+    images_per_class: int | None = None,
 ) -> tuple[Split, Split, Split]:
     """Training, validation and test images of some classes, with the statistics of the training images.
+
+    With `images_per_class`, only the first so many training images of each class are split, and a fifth as
+    many test images are kept.
 
     Raises:
         DataError: if a split has no image of one of the classes.
@@ -85,10 +93,11 @@ def split_classes(
     generator = torch.Generator().manual_seed(seed)
     order = torch.randperm(len(training.images), generator=generator).numpy()
     cut = len(order) - round(validation_fraction * len(order))
+    test_images_per_class = images_per_class and images_per_class // TRAINING_PER_TEST_IMAGE
     chosen = {
-        "training": _choose(training, order[:cut], classes),
-        "validation": _choose(training, order[cut:], classes),
-        "test": _choose(test, np.arange(len(test.images)), classes),
+        "training": _choose(training, order[:cut], classes, images_per_class),
+        "validation": _choose(training, order[cut:], classes, images_per_class),
+        "test": _choose(test, np.arange(len(test.images)), classes, test_images_per_class),
     }
     for name, (_, labels, _) in chosen.items():
         counts = np.bincount(labels, minlength=len(classes))
@@ -96,7 +105,8 @@ def split_classes(
             if count == 0:
                 raise DataError(
                     f"the {name} images have none of class {class_name}; "
-                    "use an archive that has, or other classes (data.classes)"
+                    "use an archive that has some, other classes (data.classes), "
+                    "or more images (data.images_per_class)"
                 )
     # Of the training images alone: nothing of the others may reach the network.
     mean, std = channel_statistics(chosen["training"][0])
@@ -108,12 +118,21 @@ def split_classes(
 
 
 def _choose(
-    everything: Labelled, indices: NDArray[np.int64], classes: Sequence[str]
+    everything: Labelled, indices: NDArray[np.int64], classes: Sequence[str], images_per_class: int | None
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64]]:
-    """Of the images at `indices` those of the classes, in that order: images, labels, indices."""
+    """Of the images at `indices` those of the classes, in that order: images, labels, indices.
+
+    With `images_per_class`, only images that are among the first so many of their class in the archive.
+    """
     positions = np.full(len(CIFAR10_CLASSES), -1)
     for position, name in enumerate(classes):
         positions[CIFAR10_CLASSES.index(name)] = position
     chosen = indices[positions[everything.labels[indices]] >= 0]
+    if images_per_class is not None:
+        first = [
+            np.flatnonzero(everything.labels == CIFAR10_CLASSES.index(name))[:images_per_class]
+            for name in classes
+        ]
+        chosen = chosen[np.isin(chosen, np.concatenate(first))]
     images = np.ascontiguousarray(everything.images[chosen])
     return images, positions[everything.labels[chosen]], chosen

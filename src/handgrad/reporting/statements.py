@@ -59,6 +59,12 @@ def stand_in_requested(facts: Facts) -> bool:
 
 
 @predicate
+def trial(facts: Facts) -> bool:
+    """Only some of the images of each class were used."""
+    return facts["config"]["data"]["images_per_class"] is not None
+
+
+@predicate
 def official_archive(facts: Facts) -> bool:
     """The archive has the official checksum."""
     return facts["data"]["source"]["official"]

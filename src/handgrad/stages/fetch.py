@@ -13,6 +13,7 @@ import platformdirs
 from filelock import FileLock, Timeout
 
 from handgrad.data.archives import read_archive, write_archive
+from handgrad.data.cifar10 import TRAINING_PER_TEST_IMAGE
 from handgrad.data.downloads import Unreachable, download, file_hash
 from handgrad.data.synthetic import draw_batches
 from handgrad.errors import DataError
@@ -36,6 +37,7 @@ class Options:
     output_archive: Path
     output_source: Path
     archive: Annotated[Path | None, "the user's own archive"] = None
+    images_per_class: Annotated[int | None, "training images to draw; by default all 5,000"] = None
 
 
 def main(options: Options) -> None:
@@ -78,7 +80,7 @@ def get_archive(options: Options, target: Path) -> tuple[Literal["download", "ar
                 "WARNING: no mirror of CIFAR-10 can be reached: drawn images stand in for the real ones. "
                 "For real images set data.archive, or run `snakemake --forcerun fetch` with a network."
             )
-    draw(options.classes, options.seed, target)
+    draw(options.classes, options.images_per_class, options.seed, target)
     return "synthetic", STAND_IN
 
 
@@ -132,7 +134,7 @@ def _locked(cache: Path) -> Iterator[None]:
         yield
 
 
-def draw(classes: list[str], seed: int, target: Path) -> None:
+def draw(classes: list[str], images_per_class: int | None, seed: int, target: Path) -> None:
     """Draw the stand-in, which has aeroplanes and birds only."""
     if set(classes) - {"airplane", "bird"}:
         raise DataError(
@@ -140,7 +142,11 @@ def draw(classes: list[str], seed: int, target: Path) -> None:
             "set data.archive to an archive of CIFAR-10"
         )
     logging.info("drawing aeroplanes and birds")
-    write_archive(target, draw_batches(seed))
+    if images_per_class is None:
+        batches = draw_batches(seed)
+    else:
+        batches = draw_batches(seed, images_per_class, images_per_class // TRAINING_PER_TEST_IMAGE)
+    write_archive(target, batches)
 
 
 if __name__ == "__main__":

@@ -27,12 +27,20 @@ class Options:
     output_validation: Path
     output_test: Path
     output_summary: Path
+    images_per_class: Annotated[int | None, "training images to keep; by default all"] = None
 
 
 def main(options: Options) -> None:
     training, test = read_archive(options.archive, str(options.archive))
     try:
-        splits = split_classes(training, test, options.classes, options.validation_fraction, options.seed)
+        splits = split_classes(
+            training,
+            test,
+            options.classes,
+            options.validation_fraction,
+            options.seed,
+            options.images_per_class,
+        )
     except DataError as error:
         raise DataError(f"{options.archive}: {error}") from error
     names = ("train", "validation", "test")

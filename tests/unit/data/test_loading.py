@@ -45,6 +45,14 @@ def test_labels_are_positions_in_the_order_of_the_classes(everything):
     assert np.array_equal(training.images, everything[0].images[training.indices])
 
 
+def test_a_trial_keeps_the_first_images_of_each_class_where_the_split_puts_them(everything):
+    whole = split_classes(*everything, ["bird", "airplane"], 0.3, 7)
+    some = split_classes(*everything, ["bird", "airplane"], 0.3, 7, images_per_class=5)
+    for all_of_them, kept in zip(whole[:2], some[:2], strict=True):
+        assert kept.indices.tolist() == [i for i in all_of_them.indices.tolist() if i < 50]
+    assert some[2].indices.tolist() == [0, 2]  # a fifth as many, one of each class
+
+
 def test_another_seed_gives_another_split(everything):
     one = split_classes(*everything, ["airplane", "bird"], 0.3, 7)[1].indices.tolist()
     assert one == split_classes(*everything, ["airplane", "bird"], 0.3, 7)[1].indices.tolist()
@@ -54,7 +62,7 @@ def test_another_seed_gives_another_split(everything):
 def test_a_split_without_images_of_a_class_is_refused(images):
     everything = Labelled(images, np.zeros(100, dtype=np.int64))
     with pytest.raises(
-        DataError, match=r"^the training images have none of class bird; .* \(data\.classes\)$"
+        DataError, match=r"^the training images have none of class bird; .*other classes \(data\.classes\)"
     ):
         split_classes(everything, everything, ["airplane", "bird"], 0.1, 0)
 

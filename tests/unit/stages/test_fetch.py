@@ -8,9 +8,11 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 
+import numpy as np
 import pytest
 from helpers.small_archives import write_archive
 
+from handgrad.data.archives import read_archive
 from handgrad.errors import DataError
 from handgrad.stages import fetch
 
@@ -22,19 +24,12 @@ def run(tmp_path, monkeypatch):
 
     def run(**options):
         defaults = {"source": "auto", "classes": ["airplane", "bird"], "mirrors": [], "seed": 256}
-        defaults |= {"md5": fetch.OFFICIAL_MD5}
+        defaults |= {"md5": fetch.OFFICIAL_MD5, "images_per_class": 10}
         outputs = {"output_archive": tmp_path / "out.tar.gz", "output_source": tmp_path / "source.json"}
         fetch.main(fetch.Options(**defaults | options, **outputs))
         return json.loads((tmp_path / "source.json").read_text())
 
     return run
-
-
-@pytest.fixture
-def few_drawings(monkeypatch):
-    """The stand-in with ten images a class, for speed."""
-    draw = fetch.draw_batches
-    monkeypatch.setattr(fetch, "draw_batches", lambda seed: draw(seed, 10, 5))
 
 
 def sha256(path):
@@ -171,7 +166,6 @@ def test_a_cache_that_cannot_be_a_folder_is_named(run, tmp_path, served_archive)
     assert [path.name for path in tmp_path.iterdir()] == ["cache"]
 
 
-@pytest.mark.usefixtures("few_drawings")
 def test_auto_draws_a_stand_in_only_where_nothing_can_be_reached_and_says_so(run, caplog):
     with caplog.at_level(logging.WARNING):
         found = run(mirrors=["http://no-such-host.invalid/"])
@@ -193,14 +187,19 @@ def test_a_wrong_checksum_is_an_error_and_never_a_stand_in(run, tmp_path, served
     assert not (tmp_path / "out.tar.gz").exists()
 
 
-@pytest.mark.usefixtures("few_drawings")
 def test_the_stand_in_has_aeroplanes_and_birds_only(run):
     with pytest.raises(DataError, match="the drawn stand-in has airplane and bird only"):
         run(source="synthetic", classes=["airplane", "cat"])
 
 
-@pytest.mark.usefixtures("few_drawings")
 def test_the_stand_in_is_the_same_each_time(run, tmp_path):
     one = run(source="synthetic")["sha256"]
     assert run(source="synthetic")["sha256"] == one
     assert run(source="synthetic", seed=1)["sha256"] != one
+
+
+def test_the_stand_in_of_a_trial_has_as_many_images_as_asked_for(run, tmp_path):
+    run(source="synthetic", images_per_class=20)
+    training, test = read_archive(tmp_path / "out.tar.gz", "drawn")
+    assert np.bincount(training.labels).tolist() == [20, 0, 20]
+    assert np.bincount(test.labels).tolist() == [4, 0, 4]

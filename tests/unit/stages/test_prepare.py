@@ -98,6 +98,6 @@ def test_an_archive_of_one_class_is_named(tmp_path):
     assert result.returncode == 1
     assert result.stderr == (
         f"error: {tmp_path / 'one.tar.gz'}: the training images have none of class airplane; "
-        "use an archive that has, or other classes (data.classes)\n"
+        "use an archive that has some, other classes (data.classes), or more images (data.images_per_class)\n"
     )
     assert not (tmp_path / "out").exists()
