@@ -1,4 +1,7 @@
-"""The activation functions, each beside its derivative: all element-wise, of the pre-activation `z`."""
+"""The activation functions, each with its derivative and its step of backpropagation; all element-wise.
+
+To add one, write its functions and add an entry to `ACTIVATIONS`; only `f` and `df` are required.
+"""
 
 import math
 from collections.abc import Callable
@@ -9,7 +12,37 @@ from torch import Tensor
 from torch.nn import functional
 
 LEAKY_SLOPE = 0.01
-SOFTPLUS_THRESHOLD = 40.0
+INTEGERS = {2: torch.int16, 4: torch.int32, 8: torch.int64}  # by size in bytes
+
+aten = torch.ops.aten
+
+# Of dL_da, z, a = f(z) and scratch memory of their shape or None: dL_da * f'(z), in the place of dL_da. The
+# operations and their order are autograd's, so the result has autograd's bits.
+TimesDerivative = Callable[[Tensor, Tensor, Tensor, Tensor | None], Tensor]
+
+
+class Activation(NamedTuple):
+    """An activation function f, its derivative, and what backpropagation makes of the two.
+
+    Attributes:
+        f: f(z), by a function of PyTorch's that autograd can differentiate.
+        df: f'(z).
+        times_df: multiplies dL_da by f'(z) in place, see `TimesDerivative`. None: multiply by df(z).
+        in_place: f in place, given only where `times_df` does without z. None: f.
+        kernel: the backward kernel of PyTorch that `times_df` calls; empty where it is written by hand.
+    """
+
+    f: Callable[[Tensor], Tensor]
+    df: Callable[[Tensor], Tensor]
+    times_df: TimesDerivative | None = None
+    in_place: Callable[[Tensor], Tensor] | None = None
+    kernel: str = ""
+
+    def backward(self, dL_da: Tensor, z: Tensor, a: Tensor, scratch: Tensor | None = None) -> Tensor:
+        """dL_dz = dL_da * f'(z), which overwrites dL_da."""
+        if self.times_df is None:
+            return dL_da.mul_(self.df(z))
+        return self.times_df(dL_da, z, a, scratch)
 
 
 def tanh(z: Tensor) -> Tensor:
@@ -20,13 +53,30 @@ def tanh_derivative(z: Tensor) -> Tensor:
     return 1 - torch.tanh(z) ** 2
 
 
+def times_tanh_derivative(dL_da: Tensor, z: Tensor, a: Tensor, scratch: Tensor | None) -> Tensor:
+    """dL_da * (1 - a^2), where addcmul rounds 1 - a^2 once, as autograd does."""
+    return dL_da.mul_(torch.addcmul(a.new_ones(()), a, a, value=-1, out=scratch))
+
+
 def relu(z: Tensor) -> Tensor:
     return torch.relu(z)
 
 
 def relu_derivative(z: Tensor) -> Tensor:
-    """0 at z = 0, as PyTorch has it: one of the subgradients there."""
+    """At z = 0, where relu has no derivative, 0 as in PyTorch."""
     return (z > 0).to(z.dtype)
+
+
+def times_relu_derivative(dL_da: Tensor, z: Tensor, a: Tensor, scratch: Tensor | None) -> Tensor:
+    """dL_da where a > 0, else 0, even if dL_da is infinite there: 0 * inf would be NaN.
+
+    Selects by a mask of bits: on the CPU, torch.where takes seven times as long.
+    """
+    integer = INTEGERS[a.itemsize]
+    # The integer with the bits of |a| is 0 only where a is; -1 has all bits set.
+    active = torch.abs(a, out=scratch).view(integer).sign_().neg_()
+    dL_da.view(integer).bitwise_and_(active)
+    return dL_da
 
 
 def leaky_relu(z: Tensor) -> Tensor:
@@ -34,7 +84,16 @@ def leaky_relu(z: Tensor) -> Tensor:
 
 
 def leaky_relu_derivative(z: Tensor) -> Tensor:
-    return torch.full_like(z, LEAKY_SLOPE).masked_fill_(z > 0, 1)
+    return is_positive(z).clamp_min_(LEAKY_SLOPE)
+
+
+def times_leaky_relu_derivative(dL_da: Tensor, z: Tensor, a: Tensor, scratch: Tensor | None) -> Tensor:
+    """dL_da * f'(a), which is f'(z), since a and z have the same sign."""
+    return dL_da.mul_(is_positive(a, scratch).clamp_min_(LEAKY_SLOPE))
+
+
+def leaky_relu_in_place(z: Tensor) -> Tensor:
+    return functional.leaky_relu_(z, LEAKY_SLOPE)
 
 
 def sigmoid(z: Tensor) -> Tensor:
@@ -42,8 +101,13 @@ def sigmoid(z: Tensor) -> Tensor:
 
 
 def sigmoid_derivative(z: Tensor) -> Tensor:
-    """sigmoid(z) (1 - sigmoid(z)), without the cancellation of 1 - sigmoid(z) at large z."""
+    """sigmoid(z) (1 - sigmoid(z)), without the cancellation in 1 - sigmoid(z) at large z."""
     return torch.sigmoid(z) * torch.sigmoid(-z)
+
+
+def times_sigmoid_derivative(dL_da: Tensor, z: Tensor, a: Tensor, scratch: Tensor | None) -> Tensor:
+    """(dL_da * (1 - a)) * a, in autograd's order."""
+    return dL_da.mul_(torch.sub(a.new_ones(()), a, out=scratch)).mul_(a)
 
 
 def identity(z: Tensor) -> Tensor:
@@ -54,13 +118,24 @@ def identity_derivative(z: Tensor) -> Tensor:
     return z.new_ones(())
 
 
+def times_identity_derivative(dL_da: Tensor, z: Tensor, a: Tensor, scratch: Tensor | None) -> Tensor:
+    return dL_da
+
+
 def softplus(z: Tensor) -> Tensor:
-    """log(1 + exp(z)); above the threshold that is z, to the last bit of float64."""
-    return functional.softplus(z, threshold=SOFTPLUS_THRESHOLD)
+    """log(1 + exp(z)), as -log sigmoid(-z) = max(z, 0) + log(1 + exp(-|z|)), which cannot overflow."""
+    return -functional.logsigmoid(-z)
 
 
 def softplus_derivative(z: Tensor) -> Tensor:
     return torch.sigmoid(z)
+
+
+def times_softplus_derivative(dL_da: Tensor, z: Tensor, a: Tensor, scratch: Tensor | None) -> Tensor:
+    """dL_da * sigmoid(z), where sigmoid(z) is q = sigmoid(-|z|) for z <= 0, else 1 - q."""
+    e = exp_minus_abs(z)
+    q = e / (1 + e)
+    return dL_da.mul_(q.sub_(is_positive(z, scratch)).abs_())
 
 
 def gelu(z: Tensor) -> Tensor:
@@ -73,19 +148,40 @@ def gelu_derivative(z: Tensor) -> Tensor:
     return torch.special.ndtr(z) + z * torch.exp(-(z**2) / 2) / math.sqrt(2 * math.pi)
 
 
-class Activation(NamedTuple):
-    """An activation function and its derivative."""
+def times_gelu_derivative(dL_da: Tensor, z: Tensor, a: Tensor, scratch: Tensor | None) -> Tensor:
+    """By autograd's kernel: its error function differs from torch.erf in the last bit."""
+    return aten.gelu_backward.grad_input(dL_da, z, grad_input=dL_da)
 
-    f: Callable[[Tensor], Tensor]
-    df: Callable[[Tensor], Tensor]
+
+def exp_minus_abs(x: Tensor) -> Tensor:
+    """exp(-|x|), with the exponential that PyTorch's own CPU kernels use.
+
+    torch.exp calls MKL where PyTorch is built with it, and differs from that exponential in the last bit of
+    one value in fifteen. The kernel of log-sigmoid returns it as its second result.
+    """
+    return aten.log_sigmoid_forward.default(x)[1] if x.is_cpu else torch.exp(-x.abs())
+
+
+def is_positive(x: Tensor, out: Tensor | None = None) -> Tensor:
+    """1 where x > 0, else 0, in the dtype of x: on the CPU three times as fast as (x > 0).to(x.dtype)."""
+    return torch.gt(x, 0, out=torch.empty_like(x) if out is None else out)
 
 
 ACTIVATIONS = {
-    "tanh": Activation(tanh, tanh_derivative),
-    "relu": Activation(relu, relu_derivative),
-    "leaky_relu": Activation(leaky_relu, leaky_relu_derivative),
-    "sigmoid": Activation(sigmoid, sigmoid_derivative),
-    "identity": Activation(identity, identity_derivative),
-    "softplus": Activation(softplus, softplus_derivative),
-    "gelu": Activation(gelu, gelu_derivative),
+    "tanh": Activation(tanh, tanh_derivative, times_tanh_derivative, torch.tanh_),
+    "relu": Activation(relu, relu_derivative, times_relu_derivative, torch.relu_),
+    "leaky_relu": Activation(
+        leaky_relu, leaky_relu_derivative, times_leaky_relu_derivative, leaky_relu_in_place
+    ),
+    "sigmoid": Activation(sigmoid, sigmoid_derivative, times_sigmoid_derivative, torch.sigmoid_),
+    "identity": Activation(identity, identity_derivative, times_identity_derivative, identity),
+    "softplus": Activation(softplus, softplus_derivative, times_softplus_derivative),
+    "gelu": Activation(gelu, gelu_derivative, times_gelu_derivative, kernel="gelu_backward"),
 }
+
+_BY_FUNCTIONS = {(activation.f, activation.df): activation for activation in ACTIVATIONS.values()}
+
+
+def activation_of(f: Callable[[Tensor], Tensor], df: Callable[[Tensor], Tensor]) -> Activation:
+    """The entry of `ACTIVATIONS` with these functions, or else an activation made of just the two."""
+    return _BY_FUNCTIONS.get((f, df)) or Activation(f, df)

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from handgrad import arguments
-from handgrad.activations import ACTIVATIONS
 from handgrad.backprop import backpropagation
 from handgrad.buffers import Buffers
 from handgrad.gradcheck import check_gradients
@@ -191,9 +190,8 @@ def train_manual_backprop(
 ) -> History:
     """Train without autograd: backpropagation and the SGD update, both by hand.
 
-    The passes run in `Buffers`. A model that these do not fit, because its forward or an activation is its
-    own, runs its forward and `backpropagation`. Weights and biases with `requires_grad=False` stay as they
-    are.
+    The passes run in `Buffers`. A model with a forward pass of its own runs that and `backpropagation`.
+    Weights and biases with `requires_grad=False` stay as they are.
 
     Args:
         model: a MyNet, or any callable with the attributes of `handgrad.backprop.Network`.
@@ -457,12 +455,8 @@ def _own_gradients(parameters: Sequence[Tensor]) -> list[Tensor | None]:
 
 
 def _fits_buffers(model: MyNet) -> bool:
-    """Whether `Buffers` compute what the model's own forward and derivatives do."""
-    return (
-        isinstance(model, MyNet)
-        and type(model).forward is MyNet.forward
-        and {(model.f[layer], model.df[layer]) for layer in model.f} <= set(ACTIVATIONS.values())
-    )
+    """Whether `Buffers` compute what the model's own forward pass does."""
+    return isinstance(model, MyNet) and type(model).forward is MyNet.forward
 
 
 def _buffered_pass(model: MyNet, loss: str) -> Pass:

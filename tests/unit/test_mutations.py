@@ -6,7 +6,7 @@ import types
 import pytest
 import torch
 
-from handgrad import activations, backprop, buffers
+from handgrad import activations, backprop, buffers, losses
 from handgrad.errors import GradientError
 from handgrad.gradcheck import check_against_autograd, check_gradients
 from handgrad.networks import MyNet
@@ -16,61 +16,70 @@ BACKPROPAGATION = {
     "weight gradient transposed": ("dL_dz.T @ a[layer - 1]", "a[layer - 1].T @ dL_dz"),
     "activation of the layer itself instead of the one below": (
         "dL_dz.T @ a[layer - 1]",
-        "dL_dz.T @ model.a[layer]",
+        "dL_dz.T @ a[layer]",
     ),
-    "pre-activation instead of activation": (
-        "model.a[layer].reshape",
-        "model.z.get(layer, model.a[0]).reshape",
-    ),
-    "stale activations of the last batch": ("model.a[layer].reshape", "model.a[layer].roll(1, 0).reshape"),
+    "pre-activation instead of activation": ("_rows(model.a[layer]", "_rows(model.z.get(layer, model.a[0])"),
+    "stale activations of the last batch": ("_rows(model.a[layer]", "_rows(model.a[layer].roll(1, 0)"),
     "weight gradient averaged over the batch": (
         "dL_dz.T @ a[layer - 1]",
         "dL_dz.T @ a[layer - 1] / len(y_pred)",
     ),
     "weight decay in the gradient": ("dL_dz.T @ a[layer - 1]", "dL_dz.T @ a[layer - 1] + 0.01 * weight"),
-    "local gradient through the transposed weights": ("(dL_dz @ weight)", "(dL_dz @ weight.T)"),
-    "weights of the layer below": (
-        "(dL_dz @ weight)",
-        "(dL_dz @ model.fc[str(layer - 1)].weight)",
+    "local gradient through the transposed weights": ("dL_dz @ weight", "dL_dz @ weight.T"),
+    "weights of the layer below": ("dL_dz @ weight", "dL_dz @ model.fc[str(layer - 1)].weight"),
+    "activation derivative of the output layer missing": (
+        "dL_dz = activation.backward(",
+        "dL_dz = dL_da if layer == model.L else activation.backward(",
     ),
-    "activation derivative of the output layer missing": (" * model.df[model.L](z[model.L])", ""),
-    "activation derivative of the hidden layers missing": (" * model.df[layer - 1](z[layer - 1])", ""),
+    "activation derivative of the hidden layers missing": (
+        "dL_dz = activation.backward(",
+        "dL_dz = dL_da if layer < model.L else activation.backward(",
+    ),
     "activation derivative twice": (
-        " * model.df[layer - 1](z[layer - 1])",
-        " * model.df[layer - 1](z[layer - 1]) ** 2",
+        "activation.backward(dL_da,",
+        "activation.backward(activation.backward(dL_da, _rows(model.z[layer], samples), a[layer]),",
     ),
-    "activation instead of its derivative": (
-        "model.df[layer - 1](z[layer - 1])",
-        "model.f[layer - 1](z[layer - 1])",
+    "activation instead of its derivative": ("model.df[layer]", "model.f[layer]"),
+    "derivative at a instead of z": ("_rows(model.z[layer], samples), a[layer]", "a[layer], a[layer]"),
+    "derivative from z as if it were a": (
+        "_rows(model.z[layer], samples), a[layer]",
+        "_rows(model.z[layer], samples), model.z[layer]",
     ),
-    "derivative at a instead of z": (
-        "model.df[layer - 1](z[layer - 1])",
-        "model.df[layer - 1](a[layer - 1])",
+    "derivative one layer off": (
+        "activation_of(model.f[layer], model.df[layer])",
+        "activation_of(model.f[max(layer - 1, 1)], model.df[max(layer - 1, 1)])",
     ),
-    "output derivative at a instead of z": ("(z[model.L])", "(y_pred)"),
-    "derivative one layer off": ("model.df[layer - 1](z[layer - 1])", "model.df[layer](z[layer])"),
-    "bias gradient of the first sample only": ("dL_dz.sum(dim=0)", "dL_dz[0]"),
-    "bias gradient averaged over the batch": ("dL_dz.sum(dim=0)", "dL_dz.mean(dim=0)"),
-    "bias gradient summed over the units": ("dL_dz.sum(dim=0)", "dL_dz.sum(dim=1)"),
-    "bias forgotten": ("dL_dz.sum(dim=0)", "torch.zeros_like(dL_dz[0])"),
+    "bias gradient of the first sample only": ("dL_dz.sum(dim=0)\n", "dL_dz[0]\n"),
+    "bias gradient averaged over the batch": ("dL_dz.sum(dim=0)\n", "dL_dz.mean(dim=0)\n"),
+    "bias gradient summed over the units": ("dL_dz.sum(dim=0)\n", "dL_dz.sum(dim=1)\n"),
+    "bias forgotten": ("dL_dz.sum(dim=0)\n", "torch.zeros_like(dL_dz[0])\n"),
     "first layer forgotten": ("range(model.L, 0, -1)", "range(model.L, 1, -1)"),
     "output layer forgotten": ("range(model.L, 0, -1)", "range(model.L - 1, 0, -1)"),
-    "squared error with the wrong sign": ("return 2 * (y_pred - y_true)", "return 2 * (y_true - y_pred)"),
-    "squared error without its factor": ("return 2 * (y_pred - y_true)", "return y_pred - y_true"),
-    "squared error averaged": ("return 2 * (y_pred - y_true)", "return 2 * (y_pred - y_true) / len(y_pred)"),
-    "mean over the samples only": ("(2 / y_pred.numel())", "(2 / len(y_pred))"),
-    "sum for mean": ("(2 / y_pred.numel())", "2"),
-    "cross entropy summed": ("-1 / len(y_pred)", "-1.0"),
-    "cross entropy with the wrong sign": ("-1 / len(y_pred)", "1 / len(y_pred)"),
-    "softmax over the samples": ("log_softmax(y_pred, dim=1)", "log_softmax(y_pred, dim=0)"),
-    "gradient of the log-probabilities taken for that of the logits": (
-        "return torch._log_softmax_backward_data(gradient, log_probabilities, 1, y_pred.dtype)",
-        "return gradient",
+}
+
+LOSSES = {
+    "squared error with the wrong sign": ("residuals.mul_(2)\n", "residuals.mul_(-2)\n"),
+    "squared error without its factor": ("residuals.mul_(2)\n", "residuals\n"),
+    "squared error averaged": ("residuals.mul_(2)\n", "residuals.mul_(2 / len(residuals))\n"),
+    "mean over the samples only": ("2 / residuals.numel()", "2 / len(residuals)"),
+    "sum for mean": ("2 / residuals.numel()", "2"),
+    "cross entropy summed": ("share = 1 / len(y_true)", "share = 1.0"),
+    "cross entropy with the wrong sign": ("share = 1 / len(y_true)", "share = -1 / len(y_true)"),
+    "softmax over the samples": ("log_softmax(y_pred, 1,", "log_softmax(y_pred, 0,"),
+    "softmax without the one-hot vector": ("y_true.unsqueeze(1), -share)", "y_true.unsqueeze(1), 0.0)"),
+    "one-hot vector of full weight": ("y_true.unsqueeze(1), -share)", "y_true.unsqueeze(1), -1.0)"),
+    "log-probabilities for probabilities": (
+        "exp_minus_abs(log_probabilities)\n",
+        "log_probabilities.clone()\n",
     ),
+    "gradient of the last batch left in place": ("log_probabilities.zero_()", "log_probabilities"),
 }
 
 BUFFERS = {
-    "activation derivative missing": ("self.activation.multiply(self.dL_dz, self.z, self.a)", "pass"),
+    "activation derivative missing": (
+        "self.activation.backward(self.dL_dz, self.z, self.a, self.scratch)",
+        "pass",
+    ),
     "inputs of the first batch kept": (
         "        self.below = below\n",
         "        self.below = getattr(self, 'below', below)\n",
@@ -80,28 +89,46 @@ BUFFERS = {
         "mm(layer.dL_dz, layer.weight,",
         "mm(layer.dL_dz, layer.weight_T,",
     ),
-    "first layer forgotten": ("        batch.layers[0].backward()\n", ""),
-    "gradient of the last batch left in place": ("gradient.zero_().scatter_", "gradient.scatter_"),
-    "share of the largest batch": ("-1 / samples)", "-1 / 8)"),
-    "squared error without its factor": ("batch.dL_dy.mul_(2),", "batch.dL_dy,"),
-    "a in the place of a z that is needed": ("torch.empty_like(z) if activation.needs_z else z", "z"),
-    "result taken for the pre-activation": (
-        "gelu_backward.grad_input(dL_da, z,",
-        "gelu_backward.grad_input(dL_da, a,",
+    "first layer forgotten": ("        self._batch[0].backward()\n", ""),
+    "activation over a z that is needed": (
+        "(self.activation.in_place or self.activation.f)(self.z)",
+        "self.z.copy_(self.activation.f(self.z))",
+    ),
+    "a of the largest batch": (
+        "(self.activation.in_place or self.activation.f)(self.z)",
+        "(self.activation.in_place or self.activation.f)(self.z).roll(1, 0)",
     ),
 }
 
 DERIVATIVES = {
     "tanh without its square": ("1 - torch.tanh(z) ** 2", "1 - torch.tanh(z)"),
     "relu active on the wrong side": ("return (z > 0).to(z.dtype)", "return (z < 0).to(z.dtype)"),
-    "leaky relu without its slope": ("torch.full_like(z, LEAKY_SLOPE)", "torch.zeros_like(z)"),
+    "leaky relu without its slope": (
+        "return is_positive(z).clamp_min_(LEAKY_SLOPE)",
+        "return is_positive(z)",
+    ),
     "sigmoid without the second factor": ("torch.sigmoid(z) * torch.sigmoid(-z)", "torch.sigmoid(z)"),
     "softplus by tanh": (
-        "    return torch.sigmoid(z)\n\n\ndef gelu",
-        "    return torch.tanh(z)\n\n\ndef gelu",
+        "    return torch.sigmoid(z)\n\n\ndef times_softplus",
+        "    return torch.tanh(z)\n\n\ndef times_softplus",
     ),
     "gelu without the product rule": (" + z * torch.exp(-(z**2) / 2) / math.sqrt(2 * math.pi)", ""),
     "gelu with the density of another deviation": ("torch.exp(-(z**2) / 2)", "torch.exp(-(z**2))"),
+}
+
+BACKWARD_STEPS = {
+    "tanh with the wrong sign": ("a, a, value=-1", "a, a, value=1"),
+    "tanh of z": ("a.new_ones(()), a, a,", "a.new_ones(()), z, z,"),
+    "relu everywhere": (".sign_().neg_()", ".sign_().neg_().fill_(-1)"),
+    "relu of the dead units": (".sign_().neg_()", ".sign_().sub_(1)"),
+    "relu without the mask of all bits": (".sign_().neg_()", ".sign_()"),
+    "leaky relu without its slope": ("(is_positive(a, scratch).clamp_min_(LEAKY_SLOPE))", "(is_positive(a))"),
+    "sigmoid without the second factor": (".mul_(a)\n", "\n"),
+    "sigmoid without the first factor": ("dL_da.mul_(torch.sub(a.new_ones(()), a, out=scratch))", "dL_da"),
+    "softplus of the other side": ("is_positive(z, scratch)", "is_positive(-z, scratch)"),
+    "softplus as if z were negative": ("q.sub_(is_positive(z, scratch)).abs_()", "q"),
+    "gelu at a": ("gelu_backward.grad_input(dL_da, z,", "gelu_backward.grad_input(dL_da, a,"),
+    "exponential of the other sign": ("log_sigmoid_forward.default(x)[1]", "exp(x.abs())"),
 }
 
 
@@ -123,7 +150,7 @@ def batches():
     """
     torch.manual_seed(1)
     for activation in activations.ACTIVATIONS:
-        for loss in backprop.LOSSES:
+        for loss in losses.LOSSES:
             last = "identity" if loss == "cross_entropy" else activation
             model = MyNet([4, 4, 4, 4], [activation, "sigmoid", last]).double()
             first, second = 2 * torch.randn(2, 4, 4, dtype=torch.float64)
@@ -154,9 +181,23 @@ def gradients_of_buffers(module, model, first, second, loss):
 
 
 def gradients_with_derivatives(module, model, first, second, loss):
-    names = {derivative: name for name, (_, derivative) in activations.ACTIVATIONS.items()}
+    """Of backpropagation that multiplies by df(z)."""
+    names = {derivative: name for name, (_, derivative, *_) in activations.ACTIVATIONS.items()}
     model.df = {layer: module.ACTIVATIONS[names[df]].df for layer, df in model.df.items()}
     return gradients_of_backpropagation(backprop, model, first, second, loss)
+
+
+def gradients_with_backward_steps(module, model, first, second, loss):
+    entries = dict(zip(activations.ACTIVATIONS.values(), module.ACTIVATIONS.values(), strict=True))
+    changed = mutated(backprop)
+    changed.activation_of = lambda f, df: entries[activations.activation_of(f, df)]
+    return gradients_of_backpropagation(changed, model, first, second, loss)
+
+
+def gradients_with_losses(module, model, first, second, loss):
+    changed = mutated(backprop)
+    changed.find_loss = module.find_loss
+    return gradients_of_backpropagation(changed, model, first, second, loss)
 
 
 def is_caught(check, gradients_of, module):
@@ -179,6 +220,8 @@ CHECKS = pytest.mark.parametrize("check", [check_gradients, check_against_autogr
         (gradients_of_backpropagation, backprop),
         (gradients_of_buffers, buffers),
         (gradients_with_derivatives, activations),
+        (gradients_with_backward_steps, activations),
+        (gradients_with_losses, losses),
     ],
 )
 def test_the_source_without_a_mistake_passes(check, gradients_of, module):
@@ -201,3 +244,15 @@ def test_a_mistake_in_the_buffers_is_caught(mistake, check):
 @pytest.mark.parametrize("mistake", DERIVATIVES)
 def test_a_mistake_in_a_derivative_is_caught(mistake, check):
     assert is_caught(check, gradients_with_derivatives, mutated(activations, *DERIVATIVES[mistake]))
+
+
+@CHECKS
+@pytest.mark.parametrize("mistake", BACKWARD_STEPS)
+def test_a_mistake_in_a_backward_step_is_caught(mistake, check):
+    assert is_caught(check, gradients_with_backward_steps, mutated(activations, *BACKWARD_STEPS[mistake]))
+
+
+@CHECKS
+@pytest.mark.parametrize("mistake", LOSSES)
+def test_a_mistake_in_a_loss_is_caught(mistake, check):
+    assert is_caught(check, gradients_with_losses, mutated(losses, *LOSSES[mistake]))

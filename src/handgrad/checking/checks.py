@@ -5,7 +5,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from handgrad.backprop import LOSSES
 from handgrad.checking.calling import Crash, accepts
 from handgrad.checking.gradients import gradient_findings
 from handgrad.checking.loading import PARTS, Submission, SubmissionError, load
@@ -14,6 +13,7 @@ from handgrad.checking.results import FAILED, NOTE, PASSED, Finding, Result
 from handgrad.checking.speed import backpropagation_speed
 from handgrad.checking.updates import train_findings, update_findings
 from handgrad.checking.vectorisation import backpropagation_loops, training_loops
+from handgrad.losses import LOSSES
 
 Skipped = dict[str, str]
 

@@ -12,7 +12,6 @@ from torch import Tensor
 
 from handgrad import gradcheck
 from handgrad.activations import ACTIVATIONS
-from handgrad.backprop import LOSSES
 from handgrad.buffers import Buffers
 from handgrad.gradcheck import (
     AUTOGRAD_TOLERANCE,
@@ -23,6 +22,7 @@ from handgrad.gradcheck import (
     gradients_by_hand,
     sweep_epsilon,
 )
+from handgrad.losses import LOSSES
 from handgrad.networks import MyNet
 from handgrad.records import gradient_check
 from handgrad.records.gradient_check import AutogradCase, CentralCase, EpsilonSweep, GradientCheck
