@@ -3,8 +3,12 @@
 import copy
 import hashlib
 import math
+from itertools import pairwise
 
-from handgrad.evaluation.significance import wilson_interval
+import numpy as np
+from scipy.stats import binomtest
+
+from handgrad.evaluation.significance import paired_interval, wilson_interval
 from handgrad.reporting.facts import assemble
 
 DEFAULT_COMBINATIONS = [
@@ -198,6 +202,41 @@ def comparison(runs=9, bit_identical=True):
     }
 
 
+def pair(before, after, images):
+    """Two rows of the leaderboard of which each is right alone on 20 images, and on those that differ."""
+    names = ("lr", "weight_decay", "momentum")
+    more = round(images * (after["validation_accuracy"] - before["validation_accuracy"]))
+    counts = 20 + max(0, -more), 20 + max(0, more)
+    correct = np.zeros((2, images))
+    correct[0, : counts[0]] = correct[1, counts[0] : sum(counts)] = 1
+    p_value = float(binomtest(counts[0], sum(counts)).pvalue)
+    return {
+        "before": {name: before[name] for name in names},
+        "after": {name: after[name] for name in names},
+        "only_before_correct": counts[0],
+        "only_after_correct": counts[1],
+        "difference_interval": list(paired_interval(*correct)),
+        "p_value": p_value,
+        "p_value_holm": min(1.0, 2 * p_value),
+    }
+
+
+def steps(rows, images):
+    """The pairs of rows that differ in one hyperparameter, by the step to its next value."""
+    names = ("lr", "weight_decay", "momentum")
+    result = {}
+    for name in names:
+        lines = {}
+        for row in rows:
+            lines.setdefault(tuple(row[other] for other in names if other != name), []).append(row)
+        result[name] = [
+            pair(before, after, images)
+            for line in lines.values()
+            for before, after in pairwise(sorted(line, key=lambda row: row[name]))
+        ]
+    return result
+
+
 def selection(
     combinations=DEFAULT_COMBINATIONS,
     seeds=(256,),
@@ -230,6 +269,7 @@ def selection(
                 "predicted_classes": 1 if failed or accuracy < one_class else classes,
                 "tied_accuracy_with_selected": rank > 1 and accuracy == healthy[0][3],
                 "mcnemar_p_value": None if rank == 1 or failed else p_value if rank == 2 else 0.001,
+                "mcnemar_p_value_holm": None if rank == 1 or failed else p_value if rank == 2 else 0.004,
             }
         )
     first = rows[0]
@@ -264,8 +304,22 @@ def selection(
         else {
             **{name: rows[1][name] for name in names},
             "validation_accuracy": rows[1]["validation_accuracy"],
-            "mcnemar": {"only_selected_correct": 42, "only_runner_up_correct": 31, "p_value": p_value},
+            "mcnemar": {
+                "only_selected_correct": 42,
+                "only_runner_up_correct": 31,
+                "p_value": p_value,
+                "p_value_holm": p_value,
+            },
         },
+        "steps": steps(rows[:last], images),
+        "same_steady_steps": [
+            pair(before, after, images)
+            for before in rows[:last]
+            for after in rows[:last]
+            if before["momentum"] == 0 < after["momentum"]
+            and before["weight_decay"] == after["weight_decay"]
+            and math.isclose(before["lr"] * (1 - after["momentum"]), after["lr"])
+        ],
     }
 
 
@@ -286,7 +340,8 @@ def histories(chosen):
                 columns[f"{split}_accuracy"] = [row[f"{split}_accuracy"]] * EPOCHS
             names = ("lr", "weight_decay", "momentum")
             values = {name: row[name] for name in names}
-            rows.append({"run": run_folder(*values.values(), seed), **values, "seed": seed, **columns})
+            run = {"run": run_folder(*values.values(), seed), **values, "seed": seed}
+            rows.append(run | {"first_layer_norm": 1.119e-6 if row["weight_decay"] else 9.0} | columns)
     return rows
 
 
@@ -297,6 +352,10 @@ def baselines(training_accuracy=0.842, classes=2):
             "training_accuracy": training_accuracy,
             "validation_accuracy": 0.803,
             "regularisation": 0.001,
+            "tried": [
+                {"regularisation": 0.0001, "validation_accuracy": 0.797},
+                {"regularisation": 0.001, "validation_accuracy": 0.803},
+            ],
             "iterations": 57,
             "converged": True,
         },

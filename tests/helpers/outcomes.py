@@ -110,7 +110,9 @@ MORE = {
         "selection": selection([*DEFAULT_COMBINATIONS, (0.01, 0.0, 0.9999, *FIRST[3:])], diverged=1)
     },
     "two diverged among others": {
-        "selection": selection([*DEFAULT_COMBINATIONS, GOOD, (0.01, *FIRST[1:])], diverged=2)
+        "selection": selection(
+            [*DEFAULT_COMBINATIONS, (0.1, 0.5, 0.0, *FIRST[3:]), (0.01, 0.0, 0.99, *FIRST[3:])], diverged=2
+        )
     },
     "diverged and collapsed": {
         "selection": selection(
@@ -123,6 +125,24 @@ MORE = {
     "a collapse that nothing explains": {
         "selection": selection(grid((0.01, 0.0, 0.0, 0.85), (0.01, 0.0, 0.9, 0.5), (0.1, 0.0, 0.0, 0.84)))
     },
+    "a norm that decay does not explain": {
+        "histories": [row | {"first_layer_norm": 0.5} for row in histories(selection())]
+    },
+    "a collapse without weight decay's part": {
+        "selection": selection(grid((0.01, 0.0, 0.0, 0.85), (0.01, 0.9, 0.9, 0.5), (0.01, 0.9, 0.95, 0.5)))
+    },
+    "a grid of twenty steps of momentum and decay": {
+        "selection": selection(
+            grid(
+                *(
+                    (0.01, decay / 100, momentum / 10, 0.8 + 0.001 * (5 * decay + momentum))
+                    for decay in range(5)
+                    for momentum in range(5)
+                )
+            )
+        )
+    },
+    "spikes": with_losses([*falling(0.7, 0.3, 40), *[0.9, 0.3] * 5], falling(0.7, 0.4)),
     "two collapses, several seeds": {
         "selection": selection(
             grid((0.01, 0.0, 0.0, 0.85), (0.01, 0.5, 0.0, 0.5), (0.01, 0.9, 0.0, 0.5)), seeds=(1, 2, 3)

@@ -10,9 +10,9 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-# Inverse strength of the L2 penalty. Fixed beforehand, so that nothing of the baseline is selected; strong,
-# since 3,072 correlated pixels and some thousand images invite overfitting.
-REGULARISATION = 0.001
+# Inverse strengths of the L2 penalty, of which the validation images select one. All are strong, since 3,072
+# correlated pixels and some thousand images invite overfitting.
+REGULARISATIONS = (1e-5, 1e-4, 1e-3, 1e-2)
 ITERATIONS = 1000
 
 
@@ -35,7 +35,7 @@ def majority_class(labels: NDArray[np.integer[Any]]) -> int:
 
 
 def logistic_regression(
-    inputs: NDArray[np.floating[Any]], labels: NDArray[np.integer[Any]]
+    inputs: NDArray[np.floating[Any]], labels: NDArray[np.integer[Any]], regularisation: float
 ) -> tuple[LinearClassifier, int]:
     """Fit multinomial logistic regression with an L2 penalty by L-BFGS (scikit-learn).
 
@@ -45,11 +45,12 @@ def logistic_regression(
     Args:
         inputs: [images, inputs], normalised.
         labels: [images], every one of 0 to classes - 1 at least once.
+        regularisation: the inverse strength of the penalty, scikit-learn's C.
 
     Returns:
         The classifier and the number of iterations.
     """
-    model = LogisticRegression(C=REGULARISATION, max_iter=ITERATIONS)
+    model = LogisticRegression(C=regularisation, max_iter=ITERATIONS)
     with threadpool_limits(1), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(inputs, labels)

@@ -1,15 +1,17 @@
 """Selection of the best combination of hyperparameters, by figures on the validation images only."""
 
+import math
 import statistics
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise, product
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from handgrad.errors import HandgradError
-from handgrad.hyperparameters import Combination
+from handgrad.hyperparameters import HYPERPARAMETERS, Combination
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,46 @@ def rank(runs: Iterable[Run]) -> list[Candidate]:
         )
     # sorted() is stable: candidates that are equal in all respects stay in the order of the config.
     return sorted(candidates, key=_merit)
+
+
+def neighbours(candidates: Sequence[Candidate]) -> list[tuple[str, Candidate, Candidate]]:
+    """The pairs that differ in one hyperparameter alone, by the step to the next value of it that was tried.
+
+    Each comes with the name of the hyperparameter. Candidates that diverged are left out.
+    """
+    finished = [candidate for candidate in candidates if not candidate.diverged]
+    pairs = []
+    for name in HYPERPARAMETERS:
+        lines: dict[Combination, list[Candidate]] = {}
+        for candidate in finished:
+            others = replace(candidate.combination, **{name: HYPERPARAMETERS[name].default})
+            lines.setdefault(others, []).append(candidate)
+        for line in lines.values():
+            line.sort(key=lambda candidate: getattr(candidate.combination, name))
+            pairs += [(name, before, after) for before, after in pairwise(line)]
+    return pairs
+
+
+def same_steady_steps(candidates: Sequence[Candidate]) -> list[tuple[Candidate, Candidate]]:
+    """The pairs of a candidate without momentum and one with, that a steady gradient moves equally fast.
+
+    Momentum multiplies such a step by (1 - dampening) / (1 - momentum). All else is equal.
+    """
+
+    def steady(combination: Combination) -> float:
+        return combination.lr * (1 - combination.dampening) / (1 - combination.momentum)
+
+    def others(combination: Combination) -> Combination:
+        return replace(combination, lr=1.0, momentum=0.0, dampening=0.0, nesterov=False)
+
+    finished = [candidate for candidate in candidates if not candidate.diverged]
+    return [
+        (plain, fast)
+        for plain, fast in product(finished, finished)
+        if plain.combination.momentum == 0 < fast.combination.momentum
+        and others(plain.combination) == others(fast.combination)
+        and math.isclose(plain.combination.lr, steady(fast.combination), rel_tol=1e-6)
+    ]
 
 
 def decided_by(

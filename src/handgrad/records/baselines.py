@@ -5,12 +5,20 @@ from typing import TypedDict
 Majority = TypedDict("Majority", {"class": str, "validation_accuracy": float})
 
 
+class Tried(TypedDict):
+    regularisation: float
+    validation_accuracy: float
+
+
 class LogisticRegression(TypedDict):
+    """`regularisation` is the one of `tried` with the best validation accuracy."""
+
     training_accuracy: float
     validation_accuracy: float
     regularisation: float
     iterations: int
     converged: bool
+    tried: list[Tried]
 
 
 class Random(TypedDict):

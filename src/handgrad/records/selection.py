@@ -20,6 +20,7 @@ class Row(Settings):
     predicted_classes: int
     tied_accuracy_with_selected: bool
     mcnemar_p_value: float | None
+    mcnemar_p_value_holm: float | None
 
 
 class Selected(Settings):
@@ -40,11 +41,24 @@ class McNemar(TypedDict):
     only_selected_correct: int
     only_runner_up_correct: int
     p_value: float
+    p_value_holm: float
 
 
 class RunnerUp(Settings):
     validation_accuracy: float
     mcnemar: McNemar
+
+
+class Pair(TypedDict):
+    """Two combinations on the same validation images; `p_value_holm` is adjusted for the pairs of a table."""
+
+    before: Settings
+    after: Settings
+    only_before_correct: int
+    only_after_correct: int
+    difference_interval: Sequence[float]
+    p_value: float
+    p_value_holm: float
 
 
 class Selection(TypedDict):
@@ -57,3 +71,5 @@ class Selection(TypedDict):
     ranking: list[Row]
     selected: Selected
     runner_up: RunnerUp | None
+    steps: dict[str, list[Pair]]  # by the hyperparameter in which the two differ
+    same_steady_steps: list[Pair]

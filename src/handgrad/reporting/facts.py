@@ -13,10 +13,10 @@ from handgrad.records.baselines import Baselines
 from handgrad.records.comparison import Comparison
 from handgrad.records.evaluation import Evaluation
 from handgrad.records.gradient_check import AutogradCase, CentralCase, EpsilonSweep, GradientCheck
-from handgrad.records.selection import Selection
+from handgrad.records.selection import Pair, Selection
 from handgrad.records.source import Source
 from handgrad.records.summary import Summary
-from handgrad.reporting.statements import SIGNIFICANCE, statements
+from handgrad.reporting.statements import SIGNIFICANCE, SPIKE, statements
 
 Record = dict[str, Any]
 # What one core of a present-day machine gives for float64 matrix products, in operations a second.
@@ -24,6 +24,9 @@ REFERENCE_RATE = 5e10
 # Half the distance from 1 to the next float64.
 ROUNDING_UNIT = 2.0**-53
 TOP = 10
+STEPS_SHOWN = 12
+# Of how many epochs at the end of a training the range of the validation accuracy is shown.
+LAST_EPOCHS = 10
 COMPLETE = 100
 
 
@@ -43,25 +46,36 @@ def assemble(
 
     Args:
         histories: one a combination and seed, in the config's order, of the trainer whose models are
-            selected: `run` (the folder), the hyperparameters, seed and the columns of history.csv.
+            selected: `run` (the folder), the hyperparameters, seed, the columns of history.csv, and
+            `first_layer_norm`, the norm of the first layer's weights at the end.
         provenance: versions, machine, commit and fingerprints, see `provenance.py`.
         others: the contents of config.yaml, completed, and of the files of these names.
     """
     model = _model(config, summary)
-    leaderboard = _leaderboard(selection)
+    leaderboard = _leaderboard(selection, histories)
     shown = shown_in(Combination.of(row) for row in leaderboard["rows"])
+    cost = _cost(config, summary, model, len(histories))
+    effects = _effects(selection, leaderboard["rows"], histories, shown)
+    epochs = config["training"]["epochs"]
     facts = {
         "report": config["report"],
         "config": config,
         "data": _data(source, summary),
         "model": model,
-        "cost": _cost(config, summary, model, len(histories)),
+        "cost": cost,
         "gradients": _gradients(gradient_check),
         "comparison": _comparison(comparison),
-        "selection": {key: value for key, value in selection.items() if key != "ranking"},
+        "selection": {
+            key: value
+            for key, value in selection.items()
+            if key not in ("ranking", "steps", "same_steady_steps")
+        },
         "leaderboard": leaderboard,
         "hyperparameters": [{"name": name, "label": HYPERPARAMETERS[name].label} for name in shown],
-        "effects": _effects(leaderboard["rows"], shown),
+        "effects": effects,
+        "momentum": _speed(effects.get("momentum", [])),
+        "same_steady_steps": _same_steady_steps(selection, leaderboard["rows"], shown),
+        "shrinkage": _shrinkage(leaderboard["rows"], model, cost["updates_per_epoch"] * epochs),
         "health": _health([_run(history) for history in histories]),
         "training": _training(histories, selection["selected"]["run"], summary),
         "evaluation": _evaluation(evaluation),
@@ -249,68 +263,194 @@ def _comparison(comparison: Comparison) -> Record:
     }
 
 
-def _leaderboard(selection: Selection) -> Record:
+def _leaderboard(selection: Selection, histories: Sequence[Record]) -> Record:
+    by_combination = _by_combination(histories)
     rows: list[Record] = []
     for row in selection["ranking"]:
+        own = by_combination[Combination.of(row)]
         training = row["training_accuracy"]
         gap = None if training is None else training - row["validation_accuracy"]
         collapsed = row["predicted_classes"] == 1 and not row["diverged"]
-        rows.append({**row, "selected": row["rank"] == 1, "collapsed": collapsed, "gap": gap})
+        course = None if row["diverged"] else _course(own)
+        rows.append(
+            {
+                **row,
+                "selected": row["rank"] == 1,
+                "collapsed": collapsed,
+                "gap": gap,
+                "course": course,
+                "first_layer_norm": own[0]["first_layer_norm"],
+            }
+        )
+    courses = [row["course"] for row in rows if row["course"]]
     return {
         "rows": rows,
         "top": min(TOP, len(rows)),
+        "steps_shown": STEPS_SHOWN,
         "largest_lr": max(row["lr"] for row in rows),
         "complete": len(rows) <= COMPLETE,
         "collapsed": [row for row in rows if row["collapsed"]],
         "diverged": [row for row in rows if row["diverged"]],
         "not_told_apart": sum(
-            row["mcnemar_p_value"] is not None and row["mcnemar_p_value"] >= SIGNIFICANCE for row in rows
+            row["mcnemar_p_value_holm"] is not None and row["mcnemar_p_value_holm"] >= SIGNIFICANCE
+            for row in rows
+        ),
+        "last_epochs": min(LAST_EPOCHS, courses[0]["epochs"]),
+        "spikes": sum(course["largest_rise"]["ratio"] > 1 + SPIKE for course in courses),
+        "largest_rise": max(
+            (row for row in rows if row["course"]), key=lambda row: row["course"]["largest_rise"]["ratio"]
         ),
         "equal_to_selected": sum(row["tied_accuracy_with_selected"] and not row["diverged"] for row in rows),
     }
 
 
-def _effects(rows: Sequence[Record], names: Sequence[str]) -> Record:
-    """What steps to the next value of each hyperparameter did, others equal; the largest first."""
-    effects: Record = {}
-    for name in names:
-        others = [other for other in names if other != name]
-        lines: dict[tuple[Any, ...], list[Record]] = {}
-        for row in rows:
-            if not row["diverged"]:
-                lines.setdefault(tuple(row[other] for other in others), []).append(row)
-        steps = [
-            _effect(name, others, before, after)
-            for line in lines.values()
-            for before, after in pairwise(sorted(line, key=lambda row: row[name]))
-        ]
-        effects[name] = sorted(steps, key=lambda step: -abs(step["difference"]))
-    return effects
+def _course(histories: Sequence[Record]) -> Record:
+    """The course of the trainings of a combination that did not diverge, as means over its seeds.
 
-
-def _effect(name: str, others: Sequence[str], before: Record, after: Record) -> Record:
-    low, high = difference_interval(
-        after["validation_accuracy"],
-        after["validation_accuracy_interval"],
-        before["validation_accuracy"],
-        before["validation_accuracy_interval"],
-    )
+    `largest_rise` is the epoch after which the training loss was most times that of the epoch before.
+    """
+    losses = _means(histories, "training_loss")
+    validation = _means(histories, "validation_loss")
+    last = _means(histories, "validation_accuracy")[-LAST_EPOCHS:]
+    rises = [
+        (after / before if before else 1.0, epoch)
+        for epoch, (before, after) in enumerate(pairwise(losses), 2)
+    ]
+    ratio, epoch = max(rises, default=(1.0, 1))
     return {
+        "epochs": len(losses),
+        "lowest_training_loss": min(losses),
+        "lowest_training_loss_epoch": 1 + losses.index(min(losses)),
+        "last_training_loss": losses[-1],
+        "lowest_validation_loss": min(validation),
+        "lowest_validation_loss_epoch": 1 + validation.index(min(validation)),
+        "last_accuracies": [min(last), max(last)],
+        "largest_rise": {
+            "ratio": ratio,
+            "epoch": epoch,
+            "before": losses[max(0, epoch - 2)],
+            "after": losses[epoch - 1],
+        },
+    }
+
+
+def _by_combination(histories: Sequence[Record]) -> dict[Combination, list[Record]]:
+    """The histories of all seeds of each combination."""
+    groups: dict[Combination, list[Record]] = {}
+    for history in histories:
+        groups.setdefault(Combination.of(history), []).append(history)
+    return groups
+
+
+def _means(histories: Sequence[Record], column: str) -> list[float]:
+    return [math.fsum(values) / len(values) for values in zip(*(h[column] for h in histories), strict=True)]
+
+
+def _effects(
+    selection: Selection, rows: Sequence[Record], histories: Sequence[Record], names: Sequence[str]
+) -> Record:
+    """What steps to the next value of each hyperparameter did, others equal; the largest first."""
+    runs = _by_combination(histories)
+    by_combination = {Combination.of(row): row for row in rows}
+    return {
+        name: sorted(
+            (
+                _effect(
+                    name,
+                    [other for other in names if other != name],
+                    by_combination[Combination.of(pair["before"])],
+                    by_combination[Combination.of(pair["after"])],
+                    pair,
+                    _means(runs[Combination.of(pair["after"])], "training_loss"),
+                )
+                for pair in selection["steps"].get(name, [])
+            ),
+            key=lambda step: -abs(step["difference"]),
+        )
+        for name in names
+    }
+
+
+def _effect(
+    name: str, others: Sequence[str], before: Record, after: Record, pair: Pair, losses: Sequence[float]
+) -> Record:
+    """A step of a hyperparameter, with the training losses of the combination after it.
+
+    `target` is the lowest training loss of the combination before it; the epochs tell when each reached that.
+    """
+    target = before["course"]["lowest_training_loss"]
+    epochs = [number for number, loss in enumerate(losses, 1) if loss <= target]
+    return {
+        **_difference_of(before, after, pair),
         "parameter": name,
         "from": before[name],
         "to": after[name],
         "others": {other: before[other] for other in others},
+        "collapsed": before["collapsed"] or after["collapsed"],
+        "gap_from": before["gap"],
+        "gap_to": after["gap"],
+        "target": target,
+        "epochs_from": before["course"]["lowest_training_loss_epoch"],
+        "epochs_to": epochs[0] if epochs else None,
+        "best_epoch_from": before["course"]["lowest_validation_loss_epoch"],
+        "best_epoch_to": after["course"]["lowest_validation_loss_epoch"],
+    }
+
+
+def _difference_of(before: Record, after: Record, pair: Pair) -> Record:
+    return {
         "accuracy_from": before["validation_accuracy"],
         "accuracy_to": after["validation_accuracy"],
         "difference": after["validation_accuracy"] - before["validation_accuracy"],
-        "difference_interval": [low, high],
-        "beyond_noise": low > 0 or high < 0,
-        "collapsed": 1 in (before["predicted_classes"], after["predicted_classes"]),
-        "training_loss_from": before["training_loss"],
-        "training_loss_to": after["training_loss"],
-        "gap_from": before["gap"],
-        "gap_to": after["gap"],
+        "difference_interval": pair["difference_interval"],
+        "p_value_holm": pair["p_value_holm"],
+        "significant": pair["p_value_holm"] < SIGNIFICANCE,
     }
+
+
+def _speed(steps: Sequence[Record]) -> Record:
+    """In how many steps of momentum the target was reached sooner, and in which of them by most epochs."""
+    sooner = [step for step in steps if step["epochs_to"] and step["epochs_to"] < step["epochs_from"]]
+    return {
+        "steps": len(steps),
+        "sooner": len(sooner),
+        "best": max(sooner, key=lambda step: step["epochs_from"] - step["epochs_to"], default=None),
+    }
+
+
+def _same_steady_steps(selection: Selection, rows: Sequence[Record], names: Sequence[str]) -> list[Record]:
+    """Pairs with and without momentum whose steps are equally long under a steady gradient."""
+    by_combination = {Combination.of(row): row for row in rows}
+    pairs = []
+    for pair in selection["same_steady_steps"]:
+        before, after = (by_combination[Combination.of(pair[key])] for key in ("before", "after"))
+        settings = {
+            key: {name: row[name] for name in names} for key, row in (("before", before), ("after", after))
+        }
+        pairs.append(settings | _difference_of(before, after, pair))
+    return pairs
+
+
+def _shrinkage(rows: Sequence[Record], model: Record, updates: int) -> list[Record]:
+    """What weight decay alone does to the first layer of the combinations that collapsed without momentum.
+
+    The weights of a layer with n inputs begin uniform between -1/sqrt(n) and 1/sqrt(n), with a variance of
+    1 / 3n, so the expected norm of all of them is sqrt(outputs / 3).
+    """
+    initial = math.sqrt(model["layers"][0]["outputs"] / 3)
+    return [
+        {
+            "lr": row["lr"],
+            "weight_decay": row["weight_decay"],
+            "updates": updates,
+            "factor": abs(1 - row["lr"] * row["weight_decay"]) ** updates,
+            "initial_norm": initial,
+            "expected_norm": initial * abs(1 - row["lr"] * row["weight_decay"]) ** updates,
+            "norm": row["first_layer_norm"],
+        }
+        for row in rows
+        if row["collapsed"] and row["momentum"] == 0 and row["weight_decay"] > 0
+    ]
 
 
 def _run(history: Record) -> Record:

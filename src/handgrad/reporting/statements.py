@@ -16,6 +16,10 @@ SIGNIFICANCE = 0.05
 NEARLY_ALL = 0.99
 # Relative changes of a loss below this are not called changes.
 SMALL_CHANGE = 0.01
+# A training loss that rises by more than this from one epoch to the next is a spike.
+SPIKE = 0.25
+# The norm that weight decay alone predicts explains the measured one up to this relative difference.
+SHRINKAGE_TOLERANCE = 0.1
 # A validation loss that ends above its lowest value by more than this has turned.
 TURNED = 0.05
 # A validation loss below this share of the training loss points to a leak, or to a loss measured wrongly.
@@ -30,7 +34,7 @@ CALIBRATED = 0.05
 IMBALANCE = 1.2
 
 # What templates print of them.
-THRESHOLDS = {"significance": SIGNIFICANCE, "small_change": SMALL_CHANGE}
+THRESHOLDS = {"significance": SIGNIFICANCE, "small_change": SMALL_CHANGE, "spike": SPIKE}
 
 PREDICATES: dict[str, Callable[[Facts], bool]] = {}
 
@@ -277,7 +281,7 @@ def tied_with_runner_up(facts: Facts) -> bool:
 def choice_within_noise(facts: Facts) -> bool:
     """McNemar's test does not tell the selected combination from the runner-up."""
     runner_up = facts["selection"]["runner_up"]
-    return runner_up is not None and runner_up["mcnemar"]["p_value"] >= SIGNIFICANCE
+    return runner_up is not None and runner_up["mcnemar"]["p_value_holm"] >= SIGNIFICANCE
 
 
 @predicate
@@ -442,21 +446,36 @@ def baseline_converged(facts: Facts) -> bool:
 
 
 @predicate
-def decay_narrowed_gap(facts: Facts) -> bool:
-    """With more weight decay the gap between training and validation was narrower, in every step."""
-    return all(narrowed := _decay_narrowed(facts)) and bool(narrowed)
+def momentum_steps_left_out(facts: Facts) -> bool:
+    """The tables of question (d) show the largest steps only."""
+    return len(facts["effects"]["momentum"]) > facts["leaderboard"]["steps_shown"]
 
 
 @predicate
-def decay_widened_gap(facts: Facts) -> bool:
-    """With more weight decay the gap between training and validation was never narrower."""
-    return bool(narrowed := _decay_narrowed(facts)) and not any(narrowed)
+def decay_steps_left_out(facts: Facts) -> bool:
+    """The table of question (e) shows the largest steps only."""
+    return len(facts["effects"]["weight_decay"]) > facts["leaderboard"]["steps_shown"]
 
 
 @predicate
-def decay_mixed_gap(facts: Facts) -> bool:
-    """With more weight decay the gap was narrower in some steps and not in others."""
-    return len(set(_decay_narrowed(facts))) == 2
+def momentum_sped_up(facts: Facts) -> bool:
+    """With more momentum, some run reached the lowest training loss of the one with less sooner."""
+    return facts["momentum"]["sooner"] > 0
+
+
+@predicate
+def shrinkage_explained(facts: Facts) -> bool:
+    """Weight decay alone explains the norms of the first layers that collapsed without momentum."""
+    rows = facts["shrinkage"]
+    return bool(rows) and all(
+        abs(row["norm"] - row["expected_norm"]) <= SHRINKAGE_TOLERANCE * row["expected_norm"] for row in rows
+    )
+
+
+@predicate
+def some_spikes(facts: Facts) -> bool:
+    """The training loss of some combination rose noticeably from one epoch to the next."""
+    return facts["leaderboard"]["spikes"] > 0
 
 
 @predicate
@@ -564,12 +583,6 @@ def useful(facts: Facts) -> bool:
 
 def _differs_from_logistic_regression(facts: Facts) -> bool:
     return facts["baselines"]["mcnemar"]["p_value"] < SIGNIFICANCE
-
-
-def _decay_narrowed(facts: Facts) -> list[bool]:
-    """Whether the gap became narrower, for each step of weight decay between models that learnt something."""
-    steps = [step for step in facts["effects"]["weight_decay"] if not step["collapsed"]]
-    return [step["gap_to"] < step["gap_from"] for step in steps]
 
 
 def _separating(rows: list[Facts], failed: Callable[[Facts], bool]) -> list[str]:

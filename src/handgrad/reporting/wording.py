@@ -115,6 +115,11 @@ def p_value(probability: float) -> Markup:
     return Markup(text.replace(" ", SPACE))
 
 
+def probability(value: float) -> Markup:
+    """A probability as 0.031, for a column of them."""
+    return Markup("< 0.001".replace(" ", SPACE) if value < 0.001 else f"{value:.2g}")
+
+
 def escaped(text: str) -> Markup:
     """A text as Markdown that shows it as it is, on one line, in Pandoc's dialect and in GitHub's."""
     line = " ".join(re.sub(r"[\x00-\x1f\x7f]", " ", text).split())
@@ -200,6 +205,7 @@ FILTERS = {
         setting,
         label,
         p_value,
+        probability,
         escaped,
         sentence,
         code,

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
+from safetensors import safe_open
+
 from handgrad.hyperparameters import Combination
 from handgrad.records.metrics import Metrics
 from handgrad.reporting.facts import assemble
@@ -53,10 +56,13 @@ def read_history(folder: Path, trainer: str) -> dict[str, Any]:
     with (run / "history.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     metrics: Metrics = read_json(run / "metrics.json")
+    with safe_open(run / "model.safetensors", framework="numpy") as model:
+        weights = model.get_tensor("fc.1.weight")
     return {
         "run": run.as_posix(),
         **Combination.of(metrics).named(),
         "seed": metrics["seed"],
+        "first_layer_norm": float(np.linalg.norm(weights)),
         **{name: [_finite(float(row[name])) for row in rows] for name in rows[0] if name != "epoch"},
     }
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -9,12 +10,12 @@ from typing import Annotated
 import pandas as pd
 
 from handgrad.errors import HandgradError
-from handgrad.evaluation.selection import Candidate, Run, decided_by, rank
-from handgrad.evaluation.significance import paired_test, wilson_interval
+from handgrad.evaluation.selection import Candidate, Run, decided_by, neighbours, rank, same_steady_steps
+from handgrad.evaluation.significance import holm, paired_interval, paired_test, wilson_interval
 from handgrad.hyperparameters import Combination, named_in
 from handgrad.records.comparison import Comparison
 from handgrad.records.metrics import Metrics
-from handgrad.records.selection import Row, RunnerUp, Selection
+from handgrad.records.selection import Pair, Row, RunnerUp, Selection
 from handgrad.stages.command_line import run_stage
 from handgrad.stages.files import read_json, replacing, write_json, write_text
 
@@ -42,10 +43,8 @@ def main(options: Options) -> None:
     selected = ranking[0].best_run
     model = (Path(selected.folder) / "model.safetensors").read_bytes()
     names = named_in(candidate.combination for candidate in ranking)
-    rows = [
-        candidate_row(position, candidate, ranking[0], names)
-        for position, candidate in enumerate(ranking, start=1)
-    ]
+    rows = leaderboard_rows(ranking, names)
+    steps = neighbours(ranking)
 
     with replacing(options.output_model) as temporary:
         temporary.write_bytes(model)
@@ -76,7 +75,12 @@ def main(options: Options) -> None:
             "training_loss": selected.training_loss,
             "decided_by": decided_by(ranking),
         },
-        "runner_up": runner_up(ranking, names),
+        "runner_up": runner_up(ranking, rows, names),
+        "steps": {
+            name: pairs([step[1:] for step in steps if step[0] == name], names)
+            for name in dict.fromkeys(step[0] for step in steps)
+        },
+        "same_steady_steps": pairs(same_steady_steps(ranking), names),
     }
     write_json(options.output_selection, selection)
     logging.info("selected %s: validation accuracy %.4f", selected.folder, selected.validation_accuracy)
@@ -106,38 +110,48 @@ def read_run(folder: Path, trainer: str, trainers: list[str]) -> Run:
     return run
 
 
-def candidate_row(position: int, candidate: Candidate, selected: Candidate, names: list[str]) -> Row:
-    """The row of the leaderboard of the candidate at a position of the ranking.
+def leaderboard_rows(ranking: list[Candidate], names: list[str]) -> list[Row]:
+    """The rows of the leaderboard, with a column for each of the hyperparameters `names`.
 
-    `names` are the hyperparameters that get a column. `mcnemar_p_value` is that of the comparison with the
-    selected candidate on the same images.
+    The p-values are those of the comparisons with the selected candidate on the same images, as they are and
+    adjusted for their number.
     """
-    images = len(candidate.runs[0].correct)
-    comparable = candidate is not selected and not candidate.diverged
-    return {
-        "rank": position,
-        **candidate.combination.settings(names),
-        "diverged": candidate.diverged,
-        "validation_accuracy": candidate.validation_accuracy,
-        "validation_accuracy_std": candidate.validation_accuracy_std,
-        "validation_accuracy_interval": wilson_interval(candidate.validation_accuracy, images),
-        "validation_loss": candidate.validation_loss,
-        "training_accuracy": candidate.training_accuracy,
-        "training_loss": candidate.training_loss,
-        "predicted_classes": candidate.predicted_classes,
-        "tied_accuracy_with_selected": candidate is not selected and candidate.correct == selected.correct,
-        "mcnemar_p_value": paired_test(selected.correct_seeds, candidate.correct_seeds)[2]
-        if comparable
-        else None,
+    selected, *others = ranking
+    tests = {
+        position: paired_test(selected.correct_seeds, candidate.correct_seeds)[2]
+        for position, candidate in enumerate(others, start=2)
+        if not candidate.diverged
     }
+    adjusted = dict(zip(tests, holm(list(tests.values())), strict=True))
+    images = len(selected.runs[0].correct)
+    return [
+        {
+            "rank": position,
+            **candidate.combination.settings(names),
+            "diverged": candidate.diverged,
+            "validation_accuracy": candidate.validation_accuracy,
+            "validation_accuracy_std": candidate.validation_accuracy_std,
+            "validation_accuracy_interval": wilson_interval(candidate.validation_accuracy, images),
+            "validation_loss": candidate.validation_loss,
+            "training_accuracy": candidate.training_accuracy,
+            "training_loss": candidate.training_loss,
+            "predicted_classes": candidate.predicted_classes,
+            "tied_accuracy_with_selected": position > 1 and candidate.correct == selected.correct,
+            "mcnemar_p_value": tests.get(position),
+            "mcnemar_p_value_holm": adjusted.get(position),
+        }
+        for position, candidate in enumerate(ranking, start=1)
+    ]
 
 
-def runner_up(ranking: list[Candidate], names: list[str]) -> RunnerUp | None:
+def runner_up(ranking: list[Candidate], rows: list[Row], names: list[str]) -> RunnerUp | None:
     """The second of the ranking and how surely the first is better; None if there is none to select."""
     if len(ranking) == 1 or ranking[1].diverged:
         return None
     first, second = ranking[:2]
     only_first, only_second, p_value = paired_test(first.correct_seeds, second.correct_seeds)
+    adjusted = rows[1]["mcnemar_p_value_holm"]
+    assert adjusted is not None
     return {
         **second.combination.settings(names),
         "validation_accuracy": second.validation_accuracy,
@@ -145,8 +159,31 @@ def runner_up(ranking: list[Candidate], names: list[str]) -> RunnerUp | None:
             "only_selected_correct": only_first,
             "only_runner_up_correct": only_second,
             "p_value": p_value,
+            "p_value_holm": adjusted,
         },
     }
+
+
+def pairs(compared: Sequence[tuple[Candidate, Candidate]], names: list[str]) -> list[Pair]:
+    """Candidates compared image by image; the p-values are adjusted for the number of pairs."""
+    tests = [paired_test(before.correct_seeds, after.correct_seeds) for before, after in compared]
+    adjusted = holm([p_value for *_, p_value in tests])
+    return [
+        {
+            "before": before.combination.settings(names),
+            "after": after.combination.settings(names),
+            "only_before_correct": only_before,
+            "only_after_correct": only_after,
+            "difference_interval": paired_interval(
+                before.correct_seeds, after.correct_seeds, len(before.runs)
+            ),
+            "p_value": p_value,
+            "p_value_holm": p_value_holm,
+        }
+        for (before, after), (only_before, only_after, p_value), p_value_holm in zip(
+            compared, tests, adjusted, strict=True
+        )
+    ]
 
 
 if __name__ == "__main__":

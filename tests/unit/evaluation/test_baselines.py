@@ -11,6 +11,8 @@ from handgrad.evaluation import baselines
 from handgrad.evaluation.baselines import LinearClassifier, logistic_regression, majority_class
 from handgrad.stages import baselines as stage
 
+C = 0.001
+
 
 def test_the_majority_class_is_the_most_frequent_label():
     assert majority_class(np.array([2, 0, 1, 2, 1, 2])) == 2
@@ -30,14 +32,14 @@ def gradient(classifier, inputs, labels):
     logits = classifier.logits(inputs)
     probabilities = np.exp(logits - logits.max(axis=1, keepdims=True))
     probabilities /= probabilities.sum(axis=1, keepdims=True)
-    return baselines.REGULARISATION * (probabilities - np.eye(len(classifier.bias))[labels]).T @ inputs
+    return C * (probabilities - np.eye(len(classifier.bias))[labels]).T @ inputs
 
 
 @pytest.mark.parametrize("load", [load_breast_cancer, load_digits])
 def test_logistic_regression_minimises_the_penalised_cross_entropy(load):
     data = load()
     inputs = scale(data.data)
-    classifier, iterations = logistic_regression(inputs, data.target)
+    classifier, iterations = logistic_regression(inputs, data.target, C)
     slope = gradient(classifier, inputs, data.target)
     # Of two classes only the difference of the weights is determined, and it is what is penalised.
     if len(slope) == 2:
@@ -51,7 +53,7 @@ def test_logistic_regression_minimises_the_penalised_cross_entropy(load):
 
 def test_two_fits_are_equal_to_the_bit():
     data = load_breast_cancer()
-    first, second = (logistic_regression(data.data, data.target)[0] for _ in range(2))
+    first, second = (logistic_regression(data.data, data.target, C)[0] for _ in range(2))
     assert first.weight.tobytes() == second.weight.tobytes()
     assert first.bias.tobytes() == second.bias.tobytes()
 
@@ -77,7 +79,11 @@ def test_the_stage_writes_figures_and_a_model_that_separates_colours(tmp_path, m
     assert result["random"] == {"accuracy": 1 / count}
     assert result["logistic_regression"]["training_accuracy"] == 1.0
     assert result["logistic_regression"]["validation_accuracy"] == 1.0
-    assert result["logistic_regression"]["regularisation"] == 0.001
+    tried = result["logistic_regression"]["tried"]
+    assert [one["regularisation"] for one in tried] == [1e-5, 1e-4, 1e-3, 1e-2]
+    # All are right everywhere; the strongest penalty wins.
+    assert {one["validation_accuracy"] for one in tried} == {1.0}
+    assert result["logistic_regression"]["regularisation"] == 1e-5
     assert result["logistic_regression"]["converged"] is True
 
     model = load_file(tmp_path / "model.safetensors")

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from handgrad.evaluation.significance import paired_test, wilson_interval
+from handgrad.evaluation.significance import holm, paired_interval, paired_test, wilson_interval
 
 
 @pytest.mark.parametrize(
@@ -60,3 +60,46 @@ def test_paired_test_counts_an_image_once_however_many_seeds_agree():
     # Right with 3, 2, 0, 1 seeds against 0, 1, 0, 2: two images for ours, one for theirs.
     ours, theirs = np.array([3, 2, 0, 1]), np.array([0, 1, 0, 2])
     assert paired_test(ours, theirs) == (2, 1, 1.0)
+
+
+def test_paired_interval_of_a_worked_example():
+    # 100 images, 10 right before only, 20 after only. With one more of each among 102: mean 10 / 102 and
+    # variance (11 + 21) / 102 - (10 / 102)**2; half the width 1.959964 * sqrt(variance / 102).
+    before, after = np.zeros(100), np.zeros(100)
+    before[:10] = after[10:30] = after[30:80] = before[30:80] = 1
+    mean, variance = 10 / 102, 32 / 102 - (10 / 102) ** 2
+    half = 1.959964 * (variance / 102) ** 0.5
+    assert paired_interval(before, after) == pytest.approx((mean - half, mean + half), abs=1e-6)
+    assert paired_interval(after, before) == pytest.approx((-mean - half, -mean + half), abs=1e-6)
+
+
+def test_equal_classifiers_have_an_interval_around_zero_that_is_not_empty():
+    correct = np.ones(50, dtype=bool)
+    low, high = paired_interval(correct, correct)
+    assert low == pytest.approx(-high)
+    assert 0 < high < 0.06
+
+
+def test_paired_interval_of_counts_over_seeds_is_that_of_their_means():
+    before, after = np.array([0, 2, 3, 3]), np.array([3, 3, 3, 0])
+    low, high = paired_interval(before, after, seeds=3)
+    # Differences 1, 1/3, 0, -1, and the two added, 1 and -1: mean 1/18.
+    assert (low + high) / 2 == pytest.approx(1 / 18)
+
+
+def test_paired_interval_covers_the_true_difference_in_95_of_100_samples():
+    random = np.random.default_rng(0)
+    covered = 0
+    for _ in range(2000):
+        cell = random.choice(4, size=200, p=[0.7, 0.1, 0.05, 0.15])
+        low, high = paired_interval(np.isin(cell, [0, 1]), np.isin(cell, [0, 2]))
+        covered += low <= 0.05 - 0.1 <= high
+    assert 0.935 <= covered / 2000 <= 0.965
+
+
+def test_holm_of_a_worked_example():
+    # Of four tests: 0.01 * 4, 0.02 * 3, 0.03 * 2, 0.2 * 1, none below an earlier one.
+    assert holm([0.03, 0.01, 0.2, 0.02]) == pytest.approx([0.06, 0.04, 0.2, 0.06])
+    assert holm([0.7]) == [0.7]
+    assert holm([0.6, 0.9]) == [1.0, 1.0]
+    assert holm([]) == []

@@ -3,6 +3,7 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from helpers.made_up_facts import (
     DEFAULT_COMBINATIONS,
@@ -18,6 +19,7 @@ from helpers.made_up_facts import (
     selection,
     summary,
 )
+from safetensors.numpy import save_file
 
 from handgrad.reporting.facts import difference_interval
 from handgrad.reporting.provenance import git_state
@@ -73,8 +75,33 @@ def test_effects_are_steps_between_neighbours_of_one_hyperparameter():
     assert sorted(at_high_momentum) == [(0.0, 0.001), (0.001, 0.01)]
     differences = [abs(step["difference"]) for step in effects["weight_decay"]]
     assert differences == sorted(differences, reverse=True)
-    assert effects["weight_decay"][0]["beyond_noise"]
-    assert not effects["momentum"][0]["beyond_noise"]
+    assert effects["weight_decay"][0]["significant"]
+    assert not effects["momentum"][-1]["significant"]
+
+
+def test_a_step_of_momentum_tells_when_its_target_was_reached():
+    rows = histories(selection())
+    for row in rows:
+        if (row["lr"], row["weight_decay"]) == (0.01, 0.01):
+            losses = [0.6, 0.5, 0.2, 0.9] if row["momentum"] else [0.7, 0.5, 0.4, 0.3]
+            row["training_loss"] = losses + [1.0] * 46
+    given = facts(histories=rows)
+    step = next(step for step in given["effects"]["momentum"] if step["others"]["weight_decay"] == 0.01)
+    assert (step["target"], step["epochs_from"], step["epochs_to"]) == (0.3, 4, 3)
+    assert given["leaderboard"]["largest_rise"]["course"]["largest_rise"] == {
+        "ratio": 4.5,
+        "epoch": 4,
+        "before": 0.2,
+        "after": 0.9,
+    }
+
+
+def test_decay_alone_shrinks_the_first_layer_as_worked_out_by_hand():
+    # 36 updates in each of 50 epochs; (1 - 0.01 * 0.9)**1800 = 8.562e-8, of sqrt(512 / 3) = 13.064.
+    (shrunk,) = facts()["shrinkage"]
+    assert shrunk["updates"] == 1800
+    assert shrunk["factor"] == pytest.approx(8.562e-8, rel=1e-4)
+    assert shrunk["expected_norm"] == pytest.approx(1.1185e-6, rel=1e-4)
 
 
 def test_a_diverged_combination_has_no_effect():
@@ -83,11 +110,11 @@ def test_a_diverged_combination_has_no_effect():
 
 
 def test_health_counts_runs():
-    rows = histories(selection())
+    chosen = selection(diverged=1)
+    rows = histories(chosen)
     rows[0]["training_loss"] = [0.5] * 50
     rows[1]["training_loss"] = [0.5, 0.6, *[0.7] * 48]
-    rows[2]["training_loss"] = [0.5, 0.7, *[None] * 48]
-    assert facts(histories=rows)["health"] == {
+    assert facts(selection=chosen, histories=rows)["health"] == {
         "runs": 9,
         "diverged": 1,
         "constant_losses": 1,
@@ -169,8 +196,8 @@ def test_the_sweep_counts_where_a_right_gradient_breaks_the_rule_of_squared_epsi
     assert sweep["central"]["expected_best_epsilon"] == pytest.approx(4.8e-6, rel=0.01)
 
 
-def write_inputs(folder):
-    given = inputs()
+def write_inputs(folder, **changes):
+    given = inputs(**changes)
     for name in ("source", "summary", "gradient_check", "comparison", "selection", "baselines", "evaluation"):
         (folder / f"{name}.json").write_text(json.dumps(given[name]))
     for row in given["histories"]:
@@ -182,7 +209,10 @@ def write_inputs(folder):
         with (run / "history.csv").open("w", newline="") as file:
             writer = csv.writer(file)
             writer.writerow(["epoch", *columns])
-            writer.writerows(zip(range(1, 51), *(row[name] for name in columns), strict=True))
+            values = [["nan" if value is None else value for value in row[name]] for name in columns]
+            writer.writerows(zip(range(1, 51), *values, strict=True))
+        weight = np.full((3, 4), row["first_layer_norm"] / 12**0.5)
+        save_file({"fc.1.weight": weight}, run / "model.safetensors")
     return given
 
 
@@ -221,8 +251,8 @@ def test_the_stage_writes_the_facts_of_its_files_and_imports_nothing_heavy(tmp_p
 
 
 def test_the_stage_reads_nan_and_infinity_as_none(tmp_path):
-    write_inputs(tmp_path)
-    history = tmp_path / run_folder(0.01, 0.9, 0.0, 256) / "history.csv"
+    write_inputs(tmp_path, selection=selection(diverged=1))
+    history = tmp_path / run_folder(0.1, 0.0, 0.0, 256) / "history.csv"
     lines = history.read_text().splitlines()
     lines[10:] = [f"{epoch},nan,inf,0.5,0.5" for epoch in range(10, 51)]
     history.write_text("\n".join(lines))

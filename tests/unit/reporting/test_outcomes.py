@@ -80,7 +80,7 @@ def choice(r):
 
 
 def runner_up_p(r):
-    return r["selection"]["runner_up"]["mcnemar"]["p_value"]
+    return r["selection"]["runner_up"]["mcnemar"]["p_value_holm"]
 
 
 def undecided(r):
@@ -197,38 +197,67 @@ def steps(r, name):
     return [pair for line in lines.values() for pair in pairwise(sorted(line, key=lambda row: row[name]))]
 
 
-def difference(step):
-    before, after = step
-    return newcombe(
-        after["validation_accuracy"],
-        after["validation_accuracy_interval"],
-        before["validation_accuracy"],
-        before["validation_accuracy_interval"],
-    )
-
-
 def significant(r, name):
     """Whether the largest step of a hyperparameter is; None without a step."""
     found = steps(r, name)
     if not found:
         return None
-    largest = max(found, key=lambda s: abs(s[1]["validation_accuracy"] - s[0]["validation_accuracy"]))
-    low, high = difference(largest)
-    return not low <= 0 <= high
+    before, after = max(
+        found, key=lambda step: abs(step[1]["validation_accuracy"] - step[0]["validation_accuracy"])
+    )
+    return next(
+        pair["p_value_holm"] < 0.05
+        for pair in r["selection"]["steps"][name]
+        if all(
+            pair["before"][key] == before[key] and pair["after"][key] == after[key] for key in HYPERPARAMETERS
+        )
+    )
 
 
 def some_significance(r, wanted):
     return any(significant(r, name) is wanted for name in HYPERPARAMETERS)
 
 
-def narrowed(r):
-    """For each step of weight decay between models that learnt: whether the gap is narrower after it."""
-    return {
-        after["training_accuracy"] - after["validation_accuracy"]
-        < before["training_accuracy"] - before["validation_accuracy"]
-        for before, after in steps(r, "weight_decay")
-        if before["predicted_classes"] > 1 and after["predicted_classes"] > 1
-    }
+def losses(r, row):
+    """The training losses of a row of the leaderboard, the mean over its seeds."""
+    runs = [
+        run["training_loss"]
+        for run in r["histories"]
+        if all(run[name] == row[name] for name in HYPERPARAMETERS)
+    ]
+    return [sum(values) / len(values) for values in zip(*runs, strict=True)]
+
+
+def sooner(r):
+    """Whether some step of momentum reached the lowest training loss before it in fewer epochs."""
+    for before, after in steps(r, "momentum"):
+        lowest = min(losses(r, before))
+        epoch = losses(r, before).index(lowest)
+        if any(loss <= lowest for loss in losses(r, after)[:epoch]):
+            return True
+    return False
+
+
+def spikes(r):
+    return any(after > 1.25 * before for row in finished(r) for before, after in pairwise(losses(r, row)))
+
+
+def shrunk(r):
+    """For each combination that collapsed without momentum: whether decay alone explains its norm."""
+    config = r["config"]["training"]
+    updates = config["epochs"] * math.ceil(r["summary"]["splits"]["train"]["images"] / config["batch_size"])
+    layers = [*r["config"]["model"]["hidden"], len(r["summary"]["classes"])]
+    result = []
+    for row in collapsed(r):
+        if row["momentum"] == 0 and row["weight_decay"] > 0:
+            run = next(run for run in r["histories"] if all(run[n] == row[n] for n in HYPERPARAMETERS))
+            expected = math.sqrt(layers[0] / 3) * (1 - row["lr"] * row["weight_decay"]) ** updates
+            result.append(0.9 <= run["first_layer_norm"] / expected <= 1.1)
+    return result
+
+
+def steady(r):
+    return r["selection"]["same_steady_steps"]
 
 
 def one_class(r):
@@ -405,7 +434,7 @@ SENTENCES = {
     "between combinations that differ in momentum alone": lambda r: bool(steps(r, "momentum")),
     "No two combinations of this run differ in momentum alone": lambda r: not steps(r, "momentum"),
     "The largest change is": lambda r: significant(r, "momentum") is True,
-    "could explain each of these differences": lambda r: significant(r, "momentum") is False,
+    "The two combinations of the largest change": lambda r: significant(r, "momentum") is False,
     "so the run does not show where too much begins": lambda r: not learnt(r),
     "**This run shows too much of it:**": lambda r: (
         above(collapsed(r), learnt(r), "weight_decay") and bool(learnt(r))
@@ -415,9 +444,15 @@ SENTENCES = {
     ),
     "between combinations that differ in weight decay alone": lambda r: bool(steps(r, "weight_decay")),
     "No two combinations of this run differ in weight decay alone": lambda r: not steps(r, "weight_decay"),
-    "narrower with more weight decay in every step": lambda r: narrowed(r) == {True},
-    "never narrower with more weight decay": lambda r: narrowed(r) == {False},
-    "in some steps and not in others": lambda r: narrowed(r) == {True, False},
+    "more momentum reached that loss sooner. The clearest": sooner,
+    "In no step did more momentum": lambda r: bool(steps(r, "momentum")) and not sooner(r),
+    "Losses are means over the seeds.": lambda r: bool(steps(r, "momentum")) and seeds(r) > 1,
+    "this and the next table show": lambda r: len(steps(r, "momentum")) > 12,
+    "the table shows those that changed accuracy the most": lambda r: len(steps(r, "weight_decay")) > 12,
+    "**Is momentum just a higher learning rate?**": lambda r: bool(steady(r)),
+    "How far decay alone goes can be worked out.": lambda r: bool(shrunk(r)),
+    "The decay explains the collapse": lambda r: bool(shrunk(r)) and all(shrunk(r)),
+    "The norms differ": lambda r: not all(shrunk(r)),
     # (f)
     "Each was trained with": lambda r: seeds(r) > 1,
     "Their learning rates are higher than all others": lambda r: above(diverged(r), finished(r), "lr"),
@@ -427,11 +462,11 @@ SENTENCES = {
     "after ± stands the standard deviation": lambda r: seeds(r) > 1,
     "There is only one.": single,
     "All but one diverged.": lone,
-    "McNemar's test, on the same images, does not distinguish": lambda r: (
-        choice(r) and any(row["mcnemar_p_value"] >= 0.05 for row in finished(r)[1:])
+    "with Holm's correction, does not distinguish": lambda r: (
+        choice(r) and any(row["mcnemar_p_value_holm"] >= 0.05 for row in finished(r)[1:])
     ),
-    "distinguishes every other combination from the selected one": lambda r: (
-        choice(r) and all(row["mcnemar_p_value"] < 0.05 for row in finished(r)[1:])
+    "distinguishes every other from the selected one": lambda r: (
+        choice(r) and all(row["mcnemar_p_value_holm"] < 0.05 for row in finished(r)[1:])
     ),
     "There was no choice: **§**. Its": single,
     "is the only combination that did not diverge": lone,
@@ -488,7 +523,11 @@ SENTENCES = {
         or seeds(r) > 1
     ),
     "others unchanged, changed validation accuracy": lambda r: some_significance(r, True),
-    "could explain every difference": lambda r: some_significance(r, False),
+    "the two combinations of the largest difference are not distinguished": lambda r: some_significance(
+        r, False
+    ),
+    "Not all: in": spikes,
+    "Yes: in no combination did the training loss rise": lambda r: not spikes(r),
     "a step that overshoots the minimum": lambda r: above(diverged(r), finished(r), "lr"),
     "the penalty outweighs the loss": lambda r: above(collapsed(r), learnt(r), "weight_decay"),
     "exactly the validation accuracy of the selected one": tied_first,
@@ -656,8 +695,12 @@ SENTENCES = {
     "the last, the update by hand": lambda r: several(r) and "train_manual_backprop" not in trainers(r),
     "the last, backpropagation by hand": lambda r: several(r) and "train" not in trainers(r),
     "one class for every validation image": unhealthy,
+    "percentage points (95% interval §), more than the draw of the validation images explains": lambda r: any(
+        pair["p_value_holm"] < 0.05 for pair in steady(r)
+    ),
+    "), not distinguished": lambda r: any(pair["p_value_holm"] >= 0.05 for pair in steady(r)),
     "for every validation image with at least one seed": lambda r: unhealthy(r) and seeds(r) > 1,
-    "With one seed, lucky initial weights are not excluded.": lambda r: (
+    "Lucky initial weights are not excluded: there is one seed.": lambda r: (
         seeds(r) == 1 and some_significance(r, True)
     ),
 }

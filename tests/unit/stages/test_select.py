@@ -76,7 +76,41 @@ def test_the_runner_up_is_compared_image_by_image(tmp_path):
         "only_selected_correct": 5,
         "only_runner_up_correct": 1,
         "p_value": pytest.approx(14 / 64),
+        "p_value_holm": pytest.approx(14 / 64),
     }
+
+
+def test_steps_are_compared_image_by_image_and_adjusted_for_their_number(tmp_path):
+    # Two steps of momentum. One of them makes image 0 right and 1 to 6 wrong, the other changes nothing.
+    folders = [
+        write(tmp_path, (0.01, 0.0, 0.0), {0}),
+        write(tmp_path, (0.01, 0.0, 0.9), {1, 2, 3, 4, 5, 6}),
+        write(tmp_path, (0.01, 0.1, 0.0), {7}),
+        write(tmp_path, (0.01, 0.1, 0.9), {7}),
+    ]
+    result = run_stage(tmp_path, folders)
+    steps = {tuple(step["before"].values()): step for step in result["steps"]["momentum"]}
+    changed, same = steps[0.01, 0.0, 0.0], steps[0.01, 0.1, 0.0]
+    assert changed["after"] == {"lr": 0.01, "weight_decay": 0.0, "momentum": 0.9}
+    assert (changed["only_before_correct"], changed["only_after_correct"]) == (6, 1)
+    # 2 * (1 + 7) / 2**7, twice that for two tests.
+    assert changed["p_value"] == pytest.approx(0.125)
+    assert changed["p_value_holm"] == pytest.approx(0.25)
+    assert (same["p_value"], same["p_value_holm"]) == (1.0, 1.0)
+    assert len(result["steps"]["weight_decay"]) == 2
+    assert "lr" not in result["steps"]
+
+
+def test_the_same_step_under_a_steady_gradient_with_and_without_momentum_is_compared(tmp_path):
+    folders = [
+        write(tmp_path, (0.1, 0.0, 0.0), {0}),
+        write(tmp_path, (0.01, 0.0, 0.9), {1}),
+        write(tmp_path, (0.01, 0.1, 0.9), {2}),
+        write(tmp_path, (0.02, 0.0, 0.9), {3}),
+    ]
+    (pair,) = run_stage(tmp_path, folders)["same_steady_steps"]
+    assert list(pair["before"].values()) == [0.1, 0.0, 0.0]
+    assert list(pair["after"].values()) == [0.01, 0.0, 0.9]
 
 
 def test_the_ranking_and_the_leaderboard_hold_the_same_figures(tmp_path):
