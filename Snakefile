@@ -11,6 +11,7 @@ container: "docker://python:3.11"
 
 include: "workflow/rules/lock.smk"
 include: "workflow/rules/common.smk"
+include: "workflow/rules/preflight.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/checking.smk"
 include: "workflow/rules/gradients.smk"

@@ -33,6 +33,7 @@ def test_results_through_slurm_equal_those_of_a_local_run(cluster, finished_run,
         "rule_check_gradients",
         "rule_evaluate",
         "rule_figures",
+        "rule_preflight",
         "rule_prepare",
         *(6 * ["rule_train"]),
     ]

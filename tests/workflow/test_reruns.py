@@ -28,7 +28,7 @@ def test_new_combination_runs_only_its_trainings_and_what_follows(project):
     config = read_config(project)
     config["hyperparameters"].append({"lr": 0.1, "weight_decay": 0.0, "momentum": 0.0})
     write_config(project, config)
-    assert planned(project) == AFTER_TRAINING | {"train": 3}
+    assert planned(project) == AFTER_TRAINING | {"preflight": 1, "train": 3}
 
 
 def test_reordered_combinations_train_nothing(project):
@@ -60,7 +60,7 @@ def test_comment_and_docstring_edits_in_the_sources_rerun_nothing(project):
 def test_change_of_the_update_rule_reruns_the_trainings_and_what_follows(project):
     with (project / "src/handgrad/sgd.py").open("a") as file:
         file.write("\nCHANGED = True\n")
-    assert planned(project) == AFTER_TRAINING | {"train": 6}
+    assert planned(project) == AFTER_TRAINING | {"preflight": 1, "train": 6}
 
 
 def test_change_of_the_figures_redraws_them_and_typesets_the_report(project):
@@ -83,7 +83,7 @@ def test_fewer_formats_run_nothing_but_what_states_them(project):
     config = read_config(project)
     config["report"]["formats"] = ["md"]
     write_config(project, config)
-    assert planned(project) == {"facts": 1, "report": 1, "run_times": 1}
+    assert planned(project) == {"preflight": 1, "facts": 1, "report": 1, "run_times": 1}
 
 
 def test_a_run_that_ended_after_the_comparison_goes_on_from_there(project):

@@ -10,6 +10,7 @@ from handgrad.errors import ConfigError
 from handgrad.hyperparameters import run_path
 from handgrad.pipeline.config import check_syntax, combinations, read_schema, validated
 from handgrad.pipeline.fingerprints import fingerprint
+from handgrad.pipeline.needs import disk_mb, training_mb
 from handgrad.stages.command_line import flags
 
 # Relative where the project runs in its own folder, so that nothing is rerun when that folder is moved.
@@ -56,6 +57,9 @@ if config["data"]["archive"] and config["data"]["source"] in ("auto", "archive")
         raise WorkflowError(
             f"config: data.archive is {config['data']['archive']!r}; there is no such file"
         )
+
+# What a training needs at most.
+TRAINING_MB = training_mb(config)
 
 
 wildcard_constraints:
@@ -117,3 +121,12 @@ def settings(of_wildcards=dict, **values):
 def growing(amount):
     """A resource that is larger at each retry: `amount`, twice as much, three times as much."""
     return lambda wildcards, attempt: amount * attempt
+
+
+def trainings_at_once():
+    """How many trainings share this machine: on a cluster, and on one GPU, each has its own memory."""
+    cores = workflow.resource_settings.cores
+    if not workflow.local_exec or config["device"] == "cuda" or cores is None:
+        return 1
+    at_once = max(1, cores // config["training"]["threads"])
+    return min(at_once, len(RUNS) * len(TRAINERS))

@@ -10,6 +10,7 @@ FIGURES = {
 }
 REPORTS = [f"results/report.{ending}" for ending in config["report"]["formats"]]
 STAGES = [
+    "preflight",
     "fetch",
     "prepare",
     "check_gradients",

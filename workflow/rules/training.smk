@@ -1,5 +1,7 @@
 rule train:
     input:
+        # Ancient: to check again does not train again.
+        ancient(rules.preflight.output.record),
         train_data=rules.prepare.output.train,
         validation_data=rules.prepare.output.validation,
     output:
@@ -15,7 +17,7 @@ rule train:
     priority: 10
     threads: config["training"]["threads"]
     resources:
-        mem_mb=growing(2000),
+        mem_mb=growing(max(2000, TRAINING_MB)),
         runtime=growing(120),
         gpu=int(config["device"] == "cuda"),
     params:

@@ -1,0 +1,45 @@
+# Before the first training: can this experiment run to its end on this machine?
+
+# At most five combinations, spread over the config: enough to see trainers disagree, few enough to take seconds.
+TRIED = list(RUNS.values())[:: max(1, -(-len(RUNS) // 5))]
+
+
+rule preflight:
+    output:
+        record="results/preflight.json",
+    log:
+        "logs/preflight.log",
+    benchmark:
+        "results/benchmarks/preflight.tsv"
+    # Before anything else, the download included.
+    priority: 100
+    threads: config["training"]["threads"]
+    resources:
+        mem_mb=growing(max(2000, TRAINING_MB)),
+        runtime=growing(10),
+        gpu=int(config["device"] == "cuda"),
+        # A resource, not a parameter: another --cores must rerun nothing.
+        trainings=trainings_at_once(),
+    params:
+        command=command("preflight"),
+        settings=settings(
+            trainers=TRAINERS,
+            combinations=[combination.settings() for combination, _ in TRIED],
+            seed=config["seed"],
+            classes=len(config["data"]["classes"]),
+            hidden=config["model"]["hidden"],
+            activation=config["model"]["activation"],
+            batch_size=config["training"]["batch_size"],
+            dtype=config["dtype"],
+            device=config["device"],
+            threads=config["training"]["threads"],
+            tolerance=config["comparison"]["tolerance"],
+            formats=config["report"]["formats"],
+            training_mb=TRAINING_MB,
+            disk_mb=disk_mb(config, len(RUNS)),
+        ),
+        code=fingerprint("preflight"),
+    message:
+        "Checking that this experiment can run to its end here"
+    shell:
+        "{params.command:q} {params.settings:q} --trainings-at-once {resources.trainings} 2> {log:q}"
