@@ -57,7 +57,9 @@ def test_failing_training_is_repeated_with_more_and_reported_with_rule_log_and_j
     write_config(project, read_config(project) | {"device": "cuda"})
     (project / "src/handgrad/stages/train.py").write_text('raise SystemExit("error: planted")\n')
     model = f"results/runs/{COMBINATION}/seed~256/train/model.safetensors"
-    result = snakemake(project, *PROFILE, "--retries", "1", model)
+    # Only that training: the preflight, too, would find out that there is no GPU.
+    only = ["--rerun-triggers", "mtime", "--forcerun", "train"]
+    result = snakemake(project, *PROFILE, "--retries", "1", *only, "--", model)
     assert result.returncode == 1
     attempts = cluster.jobs()[earlier:]
     assert [(job.state, job.memory, job.time_limit, job.gpus) for job in attempts] == [

@@ -38,6 +38,12 @@ def test_only_the_evaluation_and_the_figures_take_the_test_images(project):
     assert takers == {"evaluation", "figures"}
 
 
+def test_deploying_software_by_snakemake_puts_no_step_into_an_image_without_handgrad(project):
+    output = run(project, "--dry-run", "--forceall", "--sdm", "apptainer")
+    assert "container" not in output.lower()
+    assert "python:3" not in output
+
+
 def test_the_workflow_passes_snakemake_lint(project):
     result = snakemake(project, "--lint")
     assert result.returncode == 0, result.stdout
