@@ -10,7 +10,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NotRequired, Self, TypedDict, cast
 
-SCHEMA_TYPES = {float: "number", int: "integer", bool: "boolean"}
+SCHEMA_TYPES = {float: "number", int: "integer", bool: "boolean", tuple[int, ...]: "array", str: "string"}
+# Those of handgrad.activations, which imports PyTorch; a test compares the two.
+ACTIVATIONS = ("relu", "leaky_relu", "tanh", "sigmoid", "softplus", "gelu", "identity")
 
 
 @dataclass(frozen=True)
@@ -20,10 +22,11 @@ class Hyperparameter:
     Attributes:
         name: in the config, in files and, with hyphens, on the command line.
         type: of its values.
-        default: the value of a combination that does not name it.
+        default: of the config; where a run has it, its folder and its files need not name it.
         label: what people read in tables and text.
         abbreviation: what labels it where space is short.
         bounds: of its values, as keywords of JSON Schema.
+        section: of the config, where the value of combinations that do not name it stands.
         always_named: whether folders, files and tables name it even where it has its default.
     """
 
@@ -33,21 +36,31 @@ class Hyperparameter:
     label: str
     abbreviation: str
     bounds: Mapping[str, Any]
+    section: str
     always_named: bool
 
     @property
     def schema(self) -> dict[str, Any]:
         """The JSON Schema of a value."""
-        return {"type": SCHEMA_TYPES[self.type], **self.bounds}
+        return (
+            dict(self.bounds) if "enum" in self.bounds else {"type": SCHEMA_TYPES[self.type], **self.bounds}
+        )
 
 
 def _hyperparameter(
-    default: Any, label: str, abbreviation: str, *, always_named: bool = False, **bounds: Any
+    default: Any,
+    label: str,
+    abbreviation: str,
+    *,
+    section: str = "training",
+    always_named: bool = False,
+    **bounds: Any,
 ) -> Any:
     metadata = {
         "label": label,
         "abbreviation": abbreviation,
         "bounds": bounds,
+        "section": section,
         "always_named": always_named,
     }
     return dataclasses.field(default=default, metadata=metadata)
@@ -61,6 +74,11 @@ class Settings(TypedDict):
     momentum: float
     dampening: NotRequired[float]
     nesterov: NotRequired[bool]
+    batch_size: NotRequired[int]
+    shuffle: NotRequired[bool]
+    epochs: NotRequired[int]
+    hidden: NotRequired[tuple[int, ...]]
+    activation: NotRequired[str]
 
 
 @dataclass(frozen=True)
@@ -76,6 +94,23 @@ class Combination:
     momentum: float = _hyperparameter(0.0, "momentum", "m", always_named=True, minimum=0, exclusiveMaximum=1)
     dampening: float = _hyperparameter(0.0, "dampening", "d", minimum=0, maximum=1)
     nesterov: bool = _hyperparameter(False, "Nesterov momentum", "n")
+    batch_size: int = _hyperparameter(256, "batch size", "bs", minimum=1, maximum=50000)
+    shuffle: bool = _hyperparameter(False, "shuffling", "s")
+    epochs: int = _hyperparameter(50, "epochs", "e", minimum=1, maximum=100000)
+    # As a folder's name, 40 numbers of 5 digits fit into the 255 bytes that file systems allow.
+    hidden: tuple[int, ...] = _hyperparameter(
+        (512, 128, 32),
+        "hidden units",
+        "h",
+        section="model",
+        items={"type": "integer", "minimum": 1, "maximum": 65536},
+        minItems=1,
+        maxItems=40,
+    )
+    activation: str = _hyperparameter("relu", "activation", "a", section="model", enum=ACTIVATIONS)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "hidden", tuple(self.hidden))  # JSON and command lines have lists
 
     @classmethod
     def of(cls, record: Mapping[str, Any]) -> Self:
@@ -143,7 +178,9 @@ def run_path(combination: Combination, seed: int) -> str:
 
 
 def value_text(value: Any) -> str:
-    """A value as the config has it; floats have every digit, so that two values never share a text."""
+    """A value in a file name: 0.01, true, 512-128-32; every digit is there, so no two values share a text."""
+    if isinstance(value, list | tuple):
+        return "-".join(map(str, value))
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

@@ -20,7 +20,7 @@ def departures(value: Any, declared: Any, name: str = "the file") -> Iterator[st
     elif origin is Literal:
         if value not in arguments:
             yield f"{name} is {value!r}; declared {declared}"
-    elif origin in (list, Sequence) and isinstance(value, list | tuple):
+    elif origin in (list, tuple, Sequence) and isinstance(value, list | tuple):
         for index, item in enumerate(value):
             yield from departures(item, arguments[0], f"{name}[{index}]")
     elif origin is dict and isinstance(value, dict):

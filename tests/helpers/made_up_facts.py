@@ -2,6 +2,7 @@
 
 import copy
 import hashlib
+import itertools
 import math
 from itertools import pairwise
 
@@ -9,6 +10,7 @@ import numpy as np
 from scipy.stats import binomtest
 
 from handgrad.evaluation.significance import paired_interval, wilson_interval
+from handgrad.hyperparameters import HYPERPARAMETERS
 from handgrad.reporting.facts import assemble
 
 DEFAULT_COMBINATIONS = [
@@ -323,6 +325,19 @@ def selection(
     }
 
 
+def with_settings(chosen, *settings):
+    """A selection in which the combinations, best first, have these settings too, over and over."""
+    rows = chosen["ranking"]
+    for row, more in zip(rows, itertools.cycle(settings), strict=False):
+        row |= more
+    chosen["selected"] |= settings[0]
+    if chosen["runner_up"]:
+        chosen["runner_up"] |= {name: rows[1][name] for name in settings[0]}
+    # The pairs were made without the settings.
+    chosen["steps"], chosen["same_steady_steps"] = {}, []
+    return chosen
+
+
 def histories(chosen):
     """Losses that fall evenly to the last one; those of diverged combinations end after ten epochs."""
     rows = []
@@ -338,9 +353,9 @@ def histories(chosen):
                 ]
                 columns[f"{split}_loss"] = losses
                 columns[f"{split}_accuracy"] = [row[f"{split}_accuracy"]] * EPOCHS
-            names = ("lr", "weight_decay", "momentum")
-            values = {name: row[name] for name in names}
-            run = {"run": run_folder(*values.values(), seed), **values, "seed": seed}
+            values = {name: row[name] for name in HYPERPARAMETERS if name in row}
+            folder = run_folder(row["lr"], row["weight_decay"], row["momentum"], seed)
+            run = {"run": folder, **values, "seed": seed}
             rows.append(run | {"first_layer_norm": 1.119e-6 if row["weight_decay"] else 9.0} | columns)
     return rows
 
@@ -648,6 +663,13 @@ SCENARIOS = {
     "leak": {"summary": summary(duplicates_between=7)},
     "thirty combinations": {"selection": selection(_grid(30))},
     "hundred and twenty combinations": {"selection": selection(_grid(120))},
+    "other hyperparameters": {
+        "selection": with_settings(
+            selection(),
+            {"nesterov": True, "dampening": 0.0, "shuffle": True, "batch_size": 64, "hidden": [64, 32]},
+            {"nesterov": False, "dampening": 0.5, "shuffle": True, "batch_size": 256, "hidden": [512]},
+        )
+    },
     "no error": {"evaluation": evaluation(recalls=(1.0, 1.0)) | {"most_confident_errors": []}},
     "not in a repository": {"provenance": provenance() | {"git": None}},
     "uncommitted changes": {"provenance": provenance(clean=False)},

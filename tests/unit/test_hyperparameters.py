@@ -1,4 +1,5 @@
 import inspect
+import json
 import math
 import subprocess
 import sys
@@ -8,6 +9,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from handgrad import hyperparameters
+from handgrad.activations import ACTIVATIONS
 from handgrad.hyperparameters import (
     HYPERPARAMETERS,
     Combination,
@@ -23,6 +26,8 @@ STRATEGIES = {
     float: st.floats(0, 0.875, exclude_min=True),
     bool: st.booleans(),
     int: st.integers(1, 100),
+    str: st.sampled_from(hyperparameters.ACTIVATIONS),
+    tuple[int, ...]: st.lists(st.integers(1, 65536), min_size=1, max_size=4).map(tuple),
 }
 COMBINATIONS = st.builds(
     Combination, **{name: STRATEGIES[parameter.type] for name, parameter in HYPERPARAMETERS.items()}
@@ -114,6 +119,22 @@ def test_the_settings_of_the_update_are_the_parameters_of_the_trainers_with_equa
 def test_defaults_are_within_their_bounds():
     assert math.isfinite(Combination().lr)
     assert Combination().contradiction() is None
+
+
+def test_the_activations_are_those_of_the_library():
+    assert set(hyperparameters.ACTIVATIONS) == set(ACTIVATIONS)
+
+
+def test_no_folder_name_is_longer_than_file_systems_allow():
+    longest = HYPERPARAMETERS["hidden"].bounds["maxItems"] * (65536,)
+    assert all(len(part) <= 255 for part in run_path(Combination(hidden=longest), 2**63 - 1).split("/"))
+
+
+def test_a_combination_from_json_is_the_same_as_one_from_python():
+    combination = Combination(hidden=(16, 8), activation="tanh", nesterov=True, momentum=0.9)
+    read = Combination.of(json.loads(json.dumps(combination.named())))
+    assert read == combination
+    assert {read: 1}[combination] == 1
 
 
 def test_the_module_imports_no_torch():

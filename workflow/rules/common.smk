@@ -59,7 +59,7 @@ if config["data"]["archive"] and config["data"]["source"] in ("auto", "archive")
         )
 
 # What a training needs at most.
-TRAINING_MB = training_mb(config)
+TRAINING_MB = training_mb(config, [combination for combination, _ in RUNS.values()])
 
 
 wildcard_constraints:

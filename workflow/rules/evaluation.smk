@@ -121,8 +121,6 @@ rule evaluate:
         command=command("evaluate"),
         settings=settings(
             classes=config["data"]["classes"],
-            hidden=config["model"]["hidden"],
-            activation=config["model"]["activation"],
             dtype=config["dtype"],
         ),
         code=fingerprint("evaluate"),

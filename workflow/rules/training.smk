@@ -24,11 +24,6 @@ rule train:
         command=command("train"),
         settings=settings(
             run_settings,
-            epochs=config["training"]["epochs"],
-            batch_size=config["training"]["batch_size"],
-            shuffle=config["training"]["shuffle"],
-            hidden=config["model"]["hidden"],
-            activation=config["model"]["activation"],
             dtype=config["dtype"],
             device=config["device"],
             # Not {threads}, which Snakemake lowers to --cores: results must not depend on it.

@@ -61,15 +61,21 @@ def check_syntax(path: Path) -> None:
 def read_schema(path: Path) -> dict[str, Any]:
     """The JSON schema in the YAML file at `path`, with what `handgrad.hyperparameters` declares filled in."""
     schema: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
-    required = [name for name, parameter in HYPERPARAMETERS.items() if parameter.always_named]
+    parts = schema["properties"]
     values = {name: parameter.schema for name, parameter in HYPERPARAMETERS.items()}
     lists = {
         name: {"type": "array", "items": value, "minItems": 1, "uniqueItems": True}
         for name, value in values.items()
     }
-    parts = schema["properties"]
-    parts["hyperparameters"]["items"] |= {"required": required, "properties": values}
-    parts["grid"] |= {"required": required, "properties": lists}
+    parts["hyperparameters"]["items"]["properties"] = values
+    parts["grid"]["properties"] = lists
+    for section in ("training", "model"):
+        common = {
+            name: values[name] | {"default": _as_json(parameter.default)}
+            for name, parameter in HYPERPARAMETERS.items()
+            if parameter.section == section
+        }
+        parts[section]["properties"] = common | parts[section].get("properties", {})
     return schema
 
 
@@ -103,11 +109,19 @@ def validated(config: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def combinations(config: dict[str, Any]) -> list[Combination]:
-    """Every combination of hyperparameters of a validated config: those listed, then the grid's product."""
+    """Every combination of hyperparameters of a validated config: those listed, then the grid's product.
+
+    What neither names has its value under `training` or `model`.
+    """
+    common = {name: config[parameter.section][name] for name, parameter in HYPERPARAMETERS.items()}
     grid = config.get("grid", {})
     product = itertools.product(*grid.values()) if grid else []
     from_grid = [dict(zip(grid, values, strict=True)) for values in product]
-    return [Combination.of(settings) for settings in [*config["hyperparameters"], *from_grid]]
+    return [Combination.of(common | settings) for settings in [*config["hyperparameters"], *from_grid]]
+
+
+def _as_json(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
@@ -145,9 +159,6 @@ def _message(error: ValidationError, schema: dict[str, Any]) -> str:
         known = list(part["properties"])
         unknown = sorted(_key(key) for key in value if key not in known)
         return "; ".join(_unknown_key(name, key, known, schema) for key in unknown)
-    if error.validator == "required":
-        lacking = ", ".join(key for key in part["required"] if key not in value)
-        return f"{name} lacks {lacking}; expected the keys {', '.join(part['required'])}"
     if error.validator == "uniqueItems":
         return f"{name} is {_shown(value)}; expected no value twice"
     message = f"{name or 'the file'} is {_shown(value)}; expected {_expected(part, schema)}"

@@ -1,8 +1,10 @@
 """How much memory and disk an experiment needs: upper bounds from its config, without PyTorch."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Any
+
+from handgrad.hyperparameters import Combination
 
 INPUTS = 3072
 # Training and test images of a class of CIFAR-10.
@@ -27,26 +29,32 @@ def parameters(sizes: Sequence[int]) -> int:
     return sum((before + 1) * after for before, after in pairwise(sizes))
 
 
-def training_mb(config: dict[str, Any]) -> int:
-    """The memory that one training takes at most."""
+def training_mb(config: dict[str, Any], combinations: Iterable[Combination]) -> int:
+    """The memory that a training of any of the combinations takes at most."""
+    networks = {(combination.hidden, combination.batch_size) for combination in combinations}
+    return max(_network_mb(config, hidden, batch_size) for hidden, batch_size in networks)
+
+
+def _network_mb(config: dict[str, Any], hidden: Sequence[int], batch_size: int) -> int:
     item = ITEM_BYTES[config["dtype"]]
-    sizes = [INPUTS, *config["model"]["hidden"], len(config["data"]["classes"])]
+    sizes = [INPUTS, *hidden, len(config["data"]["classes"])]
     # Pixels as they are stored, as they are computed with, and once more while they are normalised.
     pixels = images(config) * INPUTS * (1 + 2 * item)
     # Weights, gradients, momentum, temporary copies of them, and one more while they are saved.
     weights = 6 * parameters(sizes) * item
     # Pre-activations, activations and their gradients, for a batch and for all validation images.
-    rows = config["training"]["batch_size"] + config["data"]["validation_fraction"] * images(config)
+    rows = batch_size + config["data"]["validation_fraction"] * images(config)
     activations = 4 * rows * sum(sizes[1:]) * item
     return PYTHON_MB + round((pixels + weights + activations) / MB)
 
 
-def disk_mb(config: dict[str, Any], runs: int) -> int:
-    """The room that the results of an experiment of so many runs (by each trainer) take at most."""
-    sizes = [INPUTS, *config["model"]["hidden"], len(config["data"]["classes"])]
+def disk_mb(config: dict[str, Any], runs: Iterable[Combination]) -> int:
+    """The room that the results take at most; `runs` has the combination of each run."""
+    classes = len(config["data"]["classes"])
+    values = sum(parameters([INPUTS, *combination.hidden, classes]) for combination in runs)
     # A checkpoint holds momentum buffers too, and is replaced by writing the next one beside it.
     copies = 5 if config["training"]["checkpoint_every"] else 1
-    models = runs * len(config["training"]["trainers"]) * parameters(sizes) * ITEM_BYTES[config["dtype"]]
+    models = values * len(config["training"]["trainers"]) * ITEM_BYTES[config["dtype"]]
     drawn_few = config["data"]["source"] == "synthetic" and config["data"]["images_per_class"] is not None
     archives = images(config) * INPUTS / MB if drawn_few else ARCHIVES_MB
     return round(archives + (images(config) * INPUTS + copies * models) / MB) + 20

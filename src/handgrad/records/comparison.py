@@ -9,7 +9,6 @@ class ComparedRun(Settings):
     """`sha256` has that of the files of each trainer's run."""
 
     seed: int
-    epochs: int
     loss_difference: float
     parameter_difference: float
     bit_identical: bool

@@ -8,7 +8,6 @@ class Metrics(Settings):
 
     seed: int
     trainer: str
-    epochs: int
     parameters: int
     diverged: bool
     diverged_epoch: int | None

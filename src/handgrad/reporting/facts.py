@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
-from handgrad.hyperparameters import HYPERPARAMETERS, Combination, shown_in
+from handgrad.hyperparameters import HYPERPARAMETERS, Combination, run_path, shown_in
 from handgrad.records.baselines import Baselines
 from handgrad.records.comparison import Comparison
 from handgrad.records.evaluation import Evaluation
@@ -51,18 +51,17 @@ def assemble(
         provenance: versions, machine, commit and fingerprints, see `provenance.py`.
         others: the contents of config.yaml, completed, and of the files of these names.
     """
-    model = _model(config, summary)
+    chosen = Combination.of(selection["selected"])
+    model = _model(chosen, summary)
     leaderboard = _leaderboard(selection, histories)
     shown = shown_in(Combination.of(row) for row in leaderboard["rows"])
-    cost = _cost(config, summary, model, len(histories))
     effects = _effects(selection, leaderboard["rows"], histories, shown)
-    epochs = config["training"]["epochs"]
     facts = {
         "report": config["report"],
         "config": config,
         "data": _data(source, summary),
         "model": model,
-        "cost": cost,
+        "cost": _cost(config, summary, chosen, histories),
         "gradients": _gradients(gradient_check),
         "comparison": _comparison(comparison),
         "selection": {
@@ -71,11 +70,12 @@ def assemble(
             if key not in ("ranking", "steps", "same_steady_steps")
         },
         "leaderboard": leaderboard,
+        "settings": chosen.settings(),
         "hyperparameters": [{"name": name, "label": HYPERPARAMETERS[name].label} for name in shown],
         "effects": effects,
         "momentum": _speed(effects.get("momentum", [])),
         "same_steady_steps": _same_steady_steps(selection, leaderboard["rows"], shown),
-        "shrinkage": _shrinkage(leaderboard["rows"], model, cost["updates_per_epoch"] * epochs),
+        "shrinkage": _shrinkage(leaderboard["rows"], summary),
         "health": _health([_run(history) for history in histories]),
         "training": _training(histories, selection["selected"]["run"], summary),
         "evaluation": _evaluation(evaluation),
@@ -130,14 +130,15 @@ def _data(source: Source, summary: Summary) -> Record:
     }
 
 
-def _model(config: Record, summary: Summary) -> Record:
-    sizes = [3072, *config["model"]["hidden"], len(summary["classes"])]
+def _model(combination: Combination, summary: Summary) -> Record:
+    """The layers of the network of a combination."""
+    sizes = [3072, *combination.hidden, len(summary["classes"])]
     layers = [
         {
             "number": number,
             "inputs": inputs,
             "outputs": outputs,
-            "activation": config["model"]["activation"] if number < len(sizes) - 1 else None,
+            "activation": combination.activation if number < len(sizes) - 1 else None,
             "weights": inputs * outputs,
             "parameters": inputs * outputs + outputs,
         }
@@ -151,29 +152,43 @@ def _model(config: Record, summary: Summary) -> Record:
     }
 
 
-def _cost(config: Record, summary: Summary, model: Record, runs: int) -> Record:
+def _cost(config: Record, summary: Summary, chosen: Combination, histories: Sequence[Record]) -> Record:
+    """The cost of the chosen combination's training, and of all trainings together."""
+    of_runs = {
+        run_path(combination, history["seed"]): _training_cost(combination, summary)["training"]
+        for history in histories
+        for combination in [Combination.of(history)]
+    }
+    trainers = len(config["training"]["trainers"])
+    cost = _training_cost(chosen, summary)
+    every = sum(of_runs.values()) * trainers
+    return {
+        **cost,
+        "trainings": len(histories) * trainers,
+        "all": every,
+        "reference_rate": REFERENCE_RATE,
+        "epoch_seconds": cost["epoch"] / REFERENCE_RATE,
+        "training_seconds": cost["training"] / REFERENCE_RATE,
+        "all_seconds": every / REFERENCE_RATE,
+        "seconds_by_run": {run: operations / REFERENCE_RATE for run, operations in of_runs.items()},
+    }
+
+
+def _training_cost(combination: Combination, summary: Summary) -> Record:
     """Floating-point operations of the matrix products, which dominate: a product and a sum are two."""
-    weights = [layer["weights"] for layer in model["layers"]]
+    weights = [layer["weights"] for layer in _model(combination, summary)["layers"]]
     forward = 2 * sum(weights)
     # dL/dW of every layer, and dL/da of every layer but the first: nobody needs the gradient of the images.
     backward = 2 * sum(weights) + 2 * sum(weights[1:])
     splits = summary["splits"]
     epoch = splits["train"]["images"] * (forward + backward) + splits["validation"]["images"] * forward
-    training = epoch * config["training"]["epochs"]
-    trainings = runs * len(config["training"]["trainers"])
     return {
         "forward_per_image": forward,
         "backward_per_image": backward,
         "backward_over_forward": backward / forward,
         "epoch": epoch,
-        "updates_per_epoch": math.ceil(splits["train"]["images"] / config["training"]["batch_size"]),
-        "training": training,
-        "trainings": trainings,
-        "all": training * trainings,
-        "reference_rate": REFERENCE_RATE,
-        "epoch_seconds": epoch / REFERENCE_RATE,
-        "training_seconds": training / REFERENCE_RATE,
-        "all_seconds": training * trainings / REFERENCE_RATE,
+        "updates_per_epoch": math.ceil(splits["train"]["images"] / combination.batch_size),
+        "training": epoch * combination.epochs,
     }
 
 
@@ -431,26 +446,31 @@ def _same_steady_steps(selection: Selection, rows: Sequence[Record], names: Sequ
     return pairs
 
 
-def _shrinkage(rows: Sequence[Record], model: Record, updates: int) -> list[Record]:
+def _shrinkage(rows: Sequence[Record], summary: Summary) -> list[Record]:
     """What weight decay alone does to the first layer of the combinations that collapsed without momentum.
 
     The weights of a layer with n inputs begin uniform between -1/sqrt(n) and 1/sqrt(n), with a variance of
     1 / 3n, so the expected norm of all of them is sqrt(outputs / 3).
     """
-    initial = math.sqrt(model["layers"][0]["outputs"] / 3)
-    return [
-        {
-            "lr": row["lr"],
-            "weight_decay": row["weight_decay"],
-            "updates": updates,
-            "factor": abs(1 - row["lr"] * row["weight_decay"]) ** updates,
-            "initial_norm": initial,
-            "expected_norm": initial * abs(1 - row["lr"] * row["weight_decay"]) ** updates,
-            "norm": row["first_layer_norm"],
-        }
-        for row in rows
-        if row["collapsed"] and row["momentum"] == 0 and row["weight_decay"] > 0
-    ]
+    shrinkage = []
+    for row in rows:
+        if row["collapsed"] and row["momentum"] == 0 and row["weight_decay"] > 0:
+            combination = Combination.of(row)
+            updates = combination.epochs * _training_cost(combination, summary)["updates_per_epoch"]
+            factor = abs(1 - row["lr"] * row["weight_decay"]) ** updates
+            initial = math.sqrt(combination.hidden[0] / 3)
+            shrinkage.append(
+                {
+                    "lr": row["lr"],
+                    "weight_decay": row["weight_decay"],
+                    "updates": updates,
+                    "factor": factor,
+                    "initial_norm": initial,
+                    "expected_norm": initial * factor,
+                    "norm": row["first_layer_norm"],
+                }
+            )
+    return shrinkage
 
 
 def _run(history: Record) -> Record:

@@ -581,6 +581,31 @@ def useful(facts: Facts) -> bool:
     )
 
 
+@predicate
+def shuffled(facts: Facts) -> bool:
+    """The selected model was trained on images shuffled anew in each epoch."""
+    return facts["settings"]["shuffle"]
+
+
+@predicate
+def nesterov_used(facts: Facts) -> bool:
+    """Some combination has Nesterov momentum."""
+    return any(row.get("nesterov", False) for row in facts["leaderboard"]["rows"])
+
+
+@predicate
+def dampening_used(facts: Facts) -> bool:
+    """Some combination has dampening."""
+    return any(row.get("dampening", 0) > 0 for row in facts["leaderboard"]["rows"])
+
+
+@predicate
+def size_or_length_varied(facts: Facts) -> bool:
+    """Combinations differ in the batch size, the epochs or the network."""
+    varied = {parameter["name"] for parameter in facts["hyperparameters"]}
+    return bool(varied & {"batch_size", "epochs", "hidden", "activation"})
+
+
 def _differs_from_logistic_regression(facts: Facts) -> bool:
     return facts["baselines"]["mcnemar"]["p_value"] < SIGNIFICANCE
 

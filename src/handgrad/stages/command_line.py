@@ -44,8 +44,8 @@ def parse(options: type[Options], arguments: Sequence[str] | None = None) -> Opt
 
     Args:
         options: A dataclass. Its fields are of type str, int, float, bool, Path, Literal or dict (written as
-            JSON), or of a list of one of these, or optional. In `Annotated[type, ...]`, a text is the help; a
-            collection holds the values that are accepted.
+            JSON), or of a list or tuple of one of these, or optional. In `Annotated[type, ...]`, a text is
+            the help; a collection holds the values that are accepted.
         arguments: The words of the command line; by default those of this process.
 
     Raises:
@@ -88,7 +88,7 @@ def _argument(hint: Any) -> dict[str, Any]:
         return {**_argument(hint), **more}
     if get_origin(hint) in (Union, types.UnionType):
         (hint,) = set(get_args(hint)) - {type(None)}
-    if get_origin(hint) is list:
+    if get_origin(hint) in (list, tuple):
         return {**_argument(get_args(hint)[0]), "nargs": "*"}
     if get_origin(hint) is Literal:
         return {"choices": get_args(hint)}

@@ -19,6 +19,7 @@ from handgrad.errors import DataError, HandgradError
 from handgrad.evaluation import metrics
 from handgrad.evaluation.baselines import LinearClassifier
 from handgrad.evaluation.significance import paired_test, wilson_interval
+from handgrad.hyperparameters import Combination
 from handgrad.networks import MyMLP
 from handgrad.records.baselines import Baselines
 from handgrad.records.evaluation import AgainstBaselines, ConfidentError, Evaluation
@@ -40,8 +41,6 @@ class Options:
     validation_data: Path
     test_data: Path
     classes: list[str]
-    hidden: list[int]
-    activation: str
     dtype: Literal["float64", "float32"]
     output_evaluation: Path
     output_predictions: Path
@@ -49,13 +48,14 @@ class Options:
 
 def main(options: Options) -> None:
     torch.set_num_threads(1)
-    network = MyMLP(3072, options.hidden, len(options.classes), options.activation)
+    selection: Selection = read_json(options.selection)
+    selected = Combination.of(selection["selected"])
+    network = MyMLP(3072, selected.hidden, len(options.classes), selected.activation)
     read_weights(network, options.model, getattr(torch, options.dtype))
 
     training, validation = read_split(options.train_data), read_split(options.validation_data)
     training_accuracy = metrics.accuracy(training.labels, logits(network, training).argmax(axis=1))
     validation_accuracy = metrics.accuracy(validation.labels, logits(network, validation).argmax(axis=1))
-    selection: Selection = read_json(options.selection)
     recorded = selection["selected"]["validation_accuracy"]
     # On another device or in other batches the last bits of the logits differ, and with them the class of
     # an image on the border; another model or other images differ by far more than one in a thousand.
@@ -101,7 +101,7 @@ def read_weights(network: MyMLP, path: Path, dtype: torch.dtype) -> None:
     except (SafetensorError, RuntimeError) as error:
         reason = " ".join(str(error).split())
         raise HandgradError(
-            f"{path}: not a model of this model.hidden and data.classes ({reason}); run snakemake again"
+            f"{path}: not a model of the selected network and data.classes ({reason}); run snakemake again"
         ) from error
 
 

@@ -14,7 +14,7 @@ import psutil
 import torch
 from torch import nn
 
-from handgrad.comparison import compare_models
+from handgrad.comparison import Comparison, compare_models
 from handgrad.data.batches import Batches
 from handgrad.errors import HandgradError
 from handgrad.hyperparameters import Combination
@@ -39,9 +39,6 @@ class Options:
     combinations: Annotated[list[dict[str, Any]], "some of those that will be trained"]
     seed: int
     classes: Annotated[int, "number of outputs"]
-    hidden: list[int]
-    activation: str
-    batch_size: int
     dtype: Literal["float64", "float32"]
     device: Literal["auto", "cpu", "cuda"]
     threads: int
@@ -124,7 +121,7 @@ def check_format(form: str, folder: Path) -> None:
 
 
 def check_trainers(options: Options, device: torch.device) -> float:
-    """Train the configured network for a few updates by each trainer, on random inputs.
+    """Train the network of each combination for a few updates by each trainer, on random inputs.
 
     Returns:
         The largest difference between the losses and parameters of the first trainer and of the others.
@@ -132,22 +129,10 @@ def check_trainers(options: Options, device: torch.device) -> float:
     Raises:
         HandgradError: if it exceeds the tolerance, or the network does not fit in memory.
     """
-    dtype = DTYPES[options.dtype]
-    size = min(options.batch_size, LARGEST_BATCH)
-    generator = torch.Generator().manual_seed(options.seed)
-    inputs = torch.randn(UPDATES * size, INPUTS, generator=generator, dtype=dtype).to(device)
-    labels = torch.randint(options.classes, (UPDATES * size,), generator=generator).to(device)
     try:
-        comparisons = compare_models(
-            [Combination.of(settings).sgd for settings in options.combinations],
-            lambda: MyMLP(INPUTS, options.hidden, options.classes, options.activation).to(device, dtype),
-            nn.CrossEntropyLoss(),
-            Batches(inputs, labels, size),
-            Batches(inputs[:size], labels[:size], size),
-            1,
-            seed=options.seed,
-            trainers=options.trainers,
-        )
+        comparisons = [
+            compare_trainers(Combination.of(settings), options, device) for settings in options.combinations
+        ]
     except torch.OutOfMemoryError as error:
         raise HandgradError(
             f"memory: the network does not fit on {device}; lower model.hidden or training.batch_size"
@@ -172,6 +157,25 @@ def check_trainers(options: Options, device: torch.device) -> float:
             f"{difference:.3g}, more than comparison.tolerance, {options.tolerance:g}{remedy}"
         )
     return difference
+
+
+def compare_trainers(combination: Combination, options: Options, device: torch.device) -> Comparison:
+    dtype = DTYPES[options.dtype]
+    size = min(combination.batch_size, LARGEST_BATCH)
+    generator = torch.Generator().manual_seed(options.seed)
+    inputs = torch.randn(UPDATES * size, INPUTS, generator=generator, dtype=dtype).to(device)
+    labels = torch.randint(options.classes, (UPDATES * size,), generator=generator).to(device)
+    (comparison,) = compare_models(
+        [combination.sgd],
+        lambda: MyMLP(INPUTS, combination.hidden, options.classes, combination.activation).to(device, dtype),
+        nn.CrossEntropyLoss(),
+        Batches(inputs, labels, size),
+        Batches(inputs[:size], labels[:size], size),
+        1,
+        seed=options.seed,
+        trainers=options.trainers,
+    )
+    return comparison
 
 
 if __name__ == "__main__":

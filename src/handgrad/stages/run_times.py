@@ -18,7 +18,7 @@ class Options:
 
 
 def main(options: Options) -> None:
-    expected = read_json(options.facts)["cost"]["training_seconds"]
+    expected = read_json(options.facts)["cost"]["seconds_by_run"]
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
     writer.writerow(["job", "seconds", "max_rss_mb", "expected_seconds", "ratio"])
@@ -27,8 +27,10 @@ def main(options: Options) -> None:
         with path.open(encoding="utf-8", newline="") as file:
             for row in csv.DictReader(file, delimiter="\t"):
                 of_training = ["", ""]
-                if job.startswith("train/"):
-                    of_training = [f"{expected:.4g}", f"{float(row['s']) / expected:.3g}"]
+                # A training's job is named train/RUN/TRAINER.
+                run = job.removeprefix("train/").rpartition("/")[0]
+                if seconds := expected.get(run):
+                    of_training = [f"{seconds:.4g}", f"{float(row['s']) / seconds:.3g}"]
                 writer.writerow([job, row["s"], row["max_rss"], *of_training])
     write_text(options.output_run_times, table.getvalue())
 

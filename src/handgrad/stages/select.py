@@ -12,7 +12,7 @@ import pandas as pd
 from handgrad.errors import HandgradError
 from handgrad.evaluation.selection import Candidate, Run, decided_by, neighbours, rank, same_steady_steps
 from handgrad.evaluation.significance import holm, paired_interval, paired_test, wilson_interval
-from handgrad.hyperparameters import Combination, named_in
+from handgrad.hyperparameters import HYPERPARAMETERS, Combination, named_in, value_text
 from handgrad.records.comparison import Comparison
 from handgrad.records.metrics import Metrics
 from handgrad.records.selection import Pair, Row, RunnerUp, Selection
@@ -49,6 +49,9 @@ def main(options: Options) -> None:
     with replacing(options.output_model) as temporary:
         temporary.write_bytes(model)
     leaderboard = pd.DataFrame(rows)
+    for name in names:
+        if HYPERPARAMETERS[name].type is not float:
+            leaderboard[name] = leaderboard[name].map(value_text)
     interval = leaderboard.pop("validation_accuracy_interval")
     leaderboard["validation_accuracy_low"], leaderboard["validation_accuracy_high"] = (
         interval.str[0],

@@ -38,11 +38,6 @@ class Options(Combination):
     validation_data: Path
     trainer: Annotated[str, TRAINERS]
     seed: int
-    epochs: int
-    batch_size: int
-    shuffle: bool
-    hidden: list[int]
-    activation: str
     dtype: Literal["float64", "float32"]
     device: Literal["auto", "cpu", "cuda"]
     threads: int
@@ -137,18 +132,7 @@ def checkpoint_path(options: Options) -> Path:
 
 def training_settings(options: Options) -> dict[str, object]:
     """What a checkpoint depends on, the data aside."""
-    others = (
-        "trainer",
-        "seed",
-        "epochs",
-        "batch_size",
-        "shuffle",
-        "hidden",
-        "activation",
-        "dtype",
-        "device",
-        "threads",
-    )
+    others = ("trainer", "seed", "dtype", "device", "threads")
     settings = {name: getattr(options, name) for name in (*HYPERPARAMETERS, *others)}
     return settings | {"code": fingerprint("train")}
 

@@ -24,14 +24,20 @@ def complaint(config):
 def test_defaults_are_filled_in():
     config = validated({"hyperparameters": [RUN]}, SCHEMA)
     assert config["training"] == {
-        "epochs": 50,
+        "lr": 0.01,
+        "weight_decay": 0.0,
+        "momentum": 0.0,
+        "dampening": 0.0,
+        "nesterov": False,
         "batch_size": 256,
         "shuffle": False,
+        "epochs": 50,
         "threads": 1,
         "trainers": ["train", "train_manual_update", "train_manual_backprop"],
         "seeds": [256],
         "checkpoint_every": 0,
     }
+    assert config["model"] == {"hidden": [512, 128, 32], "activation": "relu"}
     assert config["data"]["classes"] == ["airplane", "bird"]
     assert config["dtype"] == "float64"
 
@@ -66,6 +72,29 @@ def test_grid_adds_its_product_after_the_listed_combinations():
         Combination(lr=0.2, weight_decay=0.0, momentum=0.0),
         Combination(lr=0.2, weight_decay=0.0, momentum=0.5),
     ]
+
+
+def test_what_a_combination_does_not_name_has_the_value_of_its_section():
+    config = validated(
+        {
+            "training": {"momentum": 0.9, "batch_size": 32},
+            "model": {"hidden": [16, 8]},
+            "hyperparameters": [{}, {"momentum": 0.5, "hidden": [4]}],
+            "grid": {"activation": ["tanh", "relu"], "epochs": [5]},
+        },
+        SCHEMA,
+    )
+    assert combinations(config) == [
+        Combination(0.01, 0.0, 0.9, batch_size=32, hidden=(16, 8)),
+        Combination(0.01, 0.0, 0.5, batch_size=32, hidden=(4,)),
+        Combination(0.01, 0.0, 0.9, batch_size=32, hidden=(16, 8), activation="tanh", epochs=5),
+        Combination(0.01, 0.0, 0.9, batch_size=32, hidden=(16, 8), epochs=5),
+    ]
+
+
+def test_a_combination_given_twice_in_different_words_is_refused():
+    listed = [{"lr": 0.1}, {"lr": 0.1000000000000000055, "weight_decay": -0.0, "batch_size": 256.0}]
+    assert "lr 0.1, weight_decay 0.0, momentum 0.0 twice" in complaint({"hyperparameters": listed})
 
 
 def test_any_hyperparameter_can_be_in_the_list_and_in_the_grid():

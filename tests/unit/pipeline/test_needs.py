@@ -5,8 +5,11 @@ import sys
 
 import pytest
 
+from handgrad.hyperparameters import Combination
 from handgrad.networks import MyMLP
 from handgrad.pipeline.needs import disk_mb, images, parameters, training_mb
+
+WIDE = Combination(hidden=(65536, 65536))
 
 
 def config(**changes):
@@ -18,8 +21,7 @@ def config(**changes):
             "images_per_class": None,
             "validation_fraction": 0.1,
         },
-        "model": {"hidden": [512, 128, 32]},
-        "training": {"batch_size": 256, "trainers": ["train"], "checkpoint_every": 0},
+        "training": {"trainers": ["train"], "checkpoint_every": 0},
     } | changes
 
 
@@ -39,25 +41,23 @@ def test_the_parameters_are_those_of_the_network(hidden):
 
 def test_a_wide_network_needs_the_memory_of_its_weights():
     # 65,536 times 65,536 weights in float64 are 34,360 MB; six copies at most.
-    assert 6 * 34_360 < training_mb(config(model={"hidden": [65536, 65536]})) < 7 * 36_000
+    assert 6 * 34_360 < training_mb(config(), [Combination(), WIDE]) < 7 * 36_000
 
 
 def test_many_runs_need_the_disk_of_their_models():
     # 1,643,810 parameters in float64 are 13.15 MB.
-    more = disk_mb(config(), 1001) - disk_mb(config(), 1)
+    more = disk_mb(config(), 1001 * [Combination()]) - disk_mb(config(), [Combination()])
     assert more == pytest.approx(13_150, rel=0.01)
 
 
 def test_float32_needs_half():
-    wide = {"model": {"hidden": [65536, 65536]}}
-    assert training_mb(config(dtype="float32", **wide)) == pytest.approx(
-        training_mb(config(**wide)) / 2, rel=0.01
-    )
+    half = training_mb(config(dtype="float32"), [WIDE])
+    assert half == pytest.approx(training_mb(config(), [WIDE]) / 2, rel=0.01)
 
 
 @pytest.mark.slow
 def test_a_training_stays_below_the_bound_and_above_a_third_of_it():
-    given = config(model={"hidden": [2048, 1024]}, **few_images(1000))
+    bound = training_mb(config(**few_images(1000)), [Combination(hidden=(2048, 1024))])
     program = (
         "import torch, resource\n"
         "from torch import nn\n"
@@ -72,4 +72,4 @@ def test_a_training_stays_below_the_bound_and_above_a_third_of_it():
     )
     used = int(subprocess.check_output([sys.executable, "-c", program], text=True))
     used_mb = used / 1e6 if sys.platform == "darwin" else used * 1024 / 1e6
-    assert training_mb(given) / 3 < used_mb < training_mb(given)
+    assert bound / 3 < used_mb < bound

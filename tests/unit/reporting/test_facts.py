@@ -18,6 +18,7 @@ from helpers.made_up_facts import (
     scenario,
     selection,
     summary,
+    with_settings,
 )
 from safetensors.numpy import save_file
 
@@ -42,13 +43,10 @@ def test_cost_of_a_small_network():
     # Weights: 3072 x 4 + 4 x 2 = 12,296. Forward 2 x 12,296 = 24,592 operations an image; backward the same
     # for dW and 2 x 8 = 16 to pass the error on through the last layer.
     # An epoch: 10 x (24,592 + 24,608) + 5 x 24,592 = 614,960.
+    settings = {"hidden": [4], "epochs": 3, "batch_size": 4}
     cost = facts(
-        config=config(
-            model={"hidden": [4], "activation": "relu"},
-            training=config()["training"] | {"epochs": 3, "batch_size": 4},
-        ),
         summary=summary(sizes=(10, 5, 6)),
-        selection=selection(DEFAULT_COMBINATIONS[:2]),
+        selection=with_settings(selection(DEFAULT_COMBINATIONS[:2]), settings, settings | {"epochs": 6}),
     )["cost"]
     assert cost["forward_per_image"] == 24_592
     assert cost["backward_per_image"] == 24_608
@@ -56,7 +54,8 @@ def test_cost_of_a_small_network():
     assert cost["updates_per_epoch"] == 3
     assert cost["training"] == 1_844_880
     assert cost["trainings"] == 6
-    assert cost["all"] == 11_069_280
+    # Three epochs of the one and six of the other, each by three trainers.
+    assert cost["all"] == 16_603_920
 
 
 def test_the_network_by_layer():

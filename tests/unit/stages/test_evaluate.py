@@ -26,6 +26,9 @@ TEST_LABELS = [0, 0, 0, 1, 1]
 TEST_GREYS = [BLACK, WHITE, BLACK, WHITE, WHITE]
 
 
+SELECTED = {"lr": 0.1, "weight_decay": 0.0, "momentum": 0.0, "hidden": [1], "validation_accuracy": 0.75}
+
+
 @pytest.fixture
 def options(tmp_path):
     """The options of the stage, with files on which the model errs once in 4 validation and 5 test images."""
@@ -40,7 +43,7 @@ def options(tmp_path):
     }
     return {
         "model": tmp_path / "model.safetensors",
-        "selection": write_json(tmp_path / "selection.json", {"selected": {"validation_accuracy": 0.75}}),
+        "selection": write_json(tmp_path / "selection.json", {"selected": SELECTED}),
         "baseline_model": tmp_path / "linear.safetensors",
         "baselines": write_json(tmp_path / "baselines.json", baselines),
         "train_data": write_split(tmp_path / "train.safetensors", [0, 1], greys=[BLACK, WHITE]),
@@ -49,8 +52,6 @@ def options(tmp_path):
         ),
         "test_data": write_split(tmp_path / "test.safetensors", TEST_LABELS, greys=TEST_GREYS),
         "classes": ["airplane", "bird"],
-        "hidden": [1],
-        "activation": "relu",
         "dtype": "float64",
         "output_evaluation": tmp_path / "evaluation.json",
         "output_predictions": tmp_path / "predictions.csv",
@@ -130,15 +131,16 @@ def test_the_baselines_are_measured_on_the_same_images(options):
 
 
 def test_a_model_of_another_validation_accuracy_is_an_error(options):
-    write_json(options["selection"], {"selected": {"validation_accuracy": 0.25}})
+    write_json(options["selection"], {"selected": SELECTED | {"validation_accuracy": 0.25}})
     with pytest.raises(HandgradError, match=r"model\.safetensors: validation accuracy 0\.75, .* says 0\.25"):
         run_stage(options)
     assert not options["output_evaluation"].exists()
 
 
 def test_a_model_of_another_shape_is_an_error(options):
-    with pytest.raises(HandgradError, match=r"model\.safetensors: not a model of this model\.hidden"):
-        run_stage(options | {"hidden": [2]})
+    with pytest.raises(HandgradError, match=r"model\.safetensors: not a model of the selected network"):
+        write_json(options["selection"], {"selected": SELECTED | {"hidden": [2]}})
+        run_stage(options)
 
 
 @pytest.mark.parametrize("name", ["model", "baseline_model", "test_data"])

@@ -15,12 +15,12 @@ from handgrad.stages import preflight, render
 
 DEFAULTS = {
     "trainers": ["train", "train_manual_update", "train_manual_backprop"],
-    "combinations": [{"lr": 0.1}, {"lr": 0.01, "weight_decay": 0.01, "momentum": 0.9}],
+    "combinations": [
+        {"lr": 0.1, "hidden": [8, 4], "batch_size": 16},
+        {"lr": 0.01, "weight_decay": 0.01, "momentum": 0.9, "hidden": [6], "activation": "tanh"},
+    ],
     "seed": 1,
     "classes": 2,
-    "hidden": [8, 4],
-    "activation": "relu",
-    "batch_size": 16,
     "dtype": "float64",
     "device": "cpu",
     "threads": 1,

@@ -22,7 +22,7 @@ def test_every_job_is_listed_with_its_seconds_and_memory(tmp_path):
     run.parent.mkdir(parents=True)
     run.write_text(HEADS + "61.5\t0:01:01\t512.25\t1\t1\t1\t0\t0\t99\t60\n")
     (tmp_path / "benchmarks/fetch.tsv").write_text(HEADS + "3.25\t0:00:03\t-\t1\t1\t1\t0\t0\t99\t3\n")
-    (tmp_path / "facts.json").write_text('{"cost": {"training_seconds": 50.0}}')
+    (tmp_path / "facts.json").write_text('{"cost": {"seconds_by_run": {"lr~0.1": 50.0}}}')
     assert run_stage(tmp_path).returncode == 0
     with (tmp_path / "run_times.csv").open(newline="") as file:
         assert list(csv.reader(file)) == [

@@ -46,6 +46,7 @@ def test_the_best_run_is_selected_and_its_model_copied(tmp_path):
         "lr": 0.01,
         "weight_decay": 0.0,
         "momentum": 0.9,
+        "epochs": 5,
         "seed": 256,
         "trainer": "train",
         "run": (folders[1] / "train").as_posix(),
@@ -89,7 +90,7 @@ def test_steps_are_compared_image_by_image_and_adjusted_for_their_number(tmp_pat
         write(tmp_path, (0.01, 0.1, 0.9), {7}),
     ]
     result = run_stage(tmp_path, folders)
-    steps = {tuple(step["before"].values()): step for step in result["steps"]["momentum"]}
+    steps = {tuple(step["before"].values())[:3]: step for step in result["steps"]["momentum"]}
     changed, same = steps[0.01, 0.0, 0.0], steps[0.01, 0.1, 0.0]
     assert changed["after"] == {"lr": 0.01, "weight_decay": 0.0, "momentum": 0.9}
     assert (changed["only_before_correct"], changed["only_after_correct"]) == (6, 1)
@@ -109,8 +110,8 @@ def test_the_same_step_under_a_steady_gradient_with_and_without_momentum_is_comp
         write(tmp_path, (0.02, 0.0, 0.9), {3}),
     ]
     (pair,) = run_stage(tmp_path, folders)["same_steady_steps"]
-    assert list(pair["before"].values()) == [0.1, 0.0, 0.0]
-    assert list(pair["after"].values()) == [0.01, 0.0, 0.9]
+    assert list(pair["before"].values())[:3] == [0.1, 0.0, 0.0]
+    assert list(pair["after"].values())[:3] == [0.01, 0.0, 0.9]
 
 
 def test_the_ranking_and_the_leaderboard_hold_the_same_figures(tmp_path):

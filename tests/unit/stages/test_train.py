@@ -178,3 +178,16 @@ def test_a_training_imports_only_what_it_needs(data, tmp_path):
         [sys.executable, "-c", program, *arguments], capture_output=True, text=True, env=dict(os.environ)
     )
     assert result.stdout == "[]\n", result.stderr
+
+
+@pytest.mark.parametrize("trainer", TRAINERS)
+def test_a_shuffled_training_has_the_bits_of_pytorch(data, tmp_path, trainer):
+    options = {"shuffle": True, "momentum": 0.9, "nesterov": True, "hidden": [8, 4], "batch_size": 16}
+    assert train(data, tmp_path / "reference", trainer="train", **options)[0] == 0
+    status, log = train(data, tmp_path / "run", trainer=trainer, **options)
+    assert status == 0, log
+    for name in ("model.safetensors", "history.csv"):
+        assert (tmp_path / "run" / name).read_bytes() == (tmp_path / "reference" / name).read_bytes()
+    metrics = json.loads((tmp_path / "run/metrics.json").read_text())
+    assert metrics["shuffle"] is metrics["nesterov"] is True
+    assert (metrics["hidden"], metrics["batch_size"], metrics["epochs"]) == ([8, 4], 16, 3)
