@@ -477,6 +477,21 @@ def provenance(clean=True):
         "system": "Linux x86_64",
         "cpu": "An Example CPU @ 2.50GHz",
         "cpu_count": 4,
+        "arithmetic": {
+            "instruction_set": "AVX2",
+            "blas": "mkl",
+            "threads": 1,
+            "thread_pools": [
+                {
+                    "library": "libopenblas.so",
+                    "api": "openblas",
+                    "version": "0.3.31",
+                    "architecture": "Haswell",
+                    "threads": 1,
+                },
+            ],
+            "torch_build": ["PyTorch built with:", "  - GCC 13.3"],
+        },
         "gpus": [],
         "git": {"commit": "0123456789abcdef0123456789abcdef01234567", "clean": clean},
         "fingerprints": [{"stage": "train", "fingerprint": "89abcdef01234567"}],

@@ -65,6 +65,7 @@ rule figures:
 
 rule facts:
     input:
+        preflight=rules.preflight.output.record,
         source=rules.fetch.output.source,
         summary=rules.prepare.output.summary,
         gradient_check=rules.check_gradients.output.check,

@@ -7,12 +7,16 @@ indirectly, and of the versions of the third-party packages that these import.
 
 import ast
 import hashlib
+import re
 import sys
 from functools import cache
-from importlib.metadata import packages_distributions, version
+from importlib.metadata import PackageNotFoundError, packages_distributions, requires, version
 from pathlib import Path
 
 PACKAGE = "handgrad"
+# Distributions of libraries that compute: what PyTorch's wheels for NVIDIA, AMD and Intel require.
+NATIVE = re.compile(r"nvidia-|cuda-|triton|pytorch-triton|mkl|intel-|tbb|rocm")
+REQUIRED_NAME = re.compile(r"[\w.-]+")
 SOURCE = Path(__file__).resolve().parents[1]
 
 
@@ -80,8 +84,34 @@ def _tree_hash(module: str) -> str:
 
 @cache
 def _versions(package: str) -> str:
-    """The versions of the distributions that provide a top-level package; empty if there are none."""
-    return " ".join(f"{name}=={version(name)}" for name in sorted(set(_distributions().get(package, []))))
+    """The versions of the distributions that provide a top-level package; empty if there are none.
+
+    With those of the native libraries that it loads from distributions of their own, such as PyTorch cuBLAS.
+    """
+    names = {name for found in _distributions().get(package, []) for name in [found, *_libraries(found)]}
+    return " ".join(f"{name}=={version(name)}" for name in sorted(names))
+
+
+@cache
+def _libraries(distribution: str) -> frozenset[str]:
+    """The installed distributions of native libraries that a distribution requires, directly or not."""
+    found: set[str] = set()
+    waiting = [distribution]
+    while waiting:
+        for requirement in requires(waiting.pop()) or []:
+            name = REQUIRED_NAME.match(requirement)[0].lower()  # type: ignore[index]
+            if NATIVE.match(name) and name not in found and _is_installed(name):
+                found.add(name)
+                waiting.append(name)
+    return frozenset(found)
+
+
+def _is_installed(distribution: str) -> bool:
+    try:
+        version(distribution)
+    except PackageNotFoundError:
+        return False
+    return True
 
 
 @cache

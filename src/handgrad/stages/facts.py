@@ -11,6 +11,7 @@ from safetensors import safe_open
 
 from handgrad.hyperparameters import Combination
 from handgrad.records.metrics import Metrics
+from handgrad.records.preflight import Preflight
 from handgrad.reporting.facts import assemble
 from handgrad.reporting.provenance import collect
 from handgrad.stages.command_line import run_stage
@@ -22,6 +23,7 @@ class Options:
     config: Annotated[dict[str, Any], "the validated config, without its hyperparameters"]
     hyperparameters: Annotated[list[dict[str, float]], "those of the config"]
     fingerprints: Annotated[dict[str, str], "of the code of each stage"]
+    preflight: Path
     source: Path
     summary: Path
     gradient_check: Path
@@ -35,6 +37,7 @@ class Options:
 
 
 def main(options: Options) -> None:
+    preflight: Preflight = read_json(options.preflight)
     facts = assemble(
         config=options.config | {"hyperparameters": options.hyperparameters},
         source=read_json(options.source),
@@ -45,7 +48,7 @@ def main(options: Options) -> None:
         baselines=read_json(options.baselines),
         evaluation=read_json(options.evaluation),
         histories=[read_history(folder, options.trainer) for folder in options.run_folders],
-        provenance=collect(Path.cwd(), options.fingerprints),
+        provenance=collect(Path.cwd(), options.fingerprints) | {"arithmetic": preflight["arithmetic"]},
     )
     write_json(options.output_facts, facts)
 

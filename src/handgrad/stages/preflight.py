@@ -1,6 +1,7 @@
 """Check, before the first training, that an experiment can be run to its end on this machine."""
 
 import logging
+import re
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from handgrad.stages.train import DTYPES, choose_device  # isort: skip
 
 import psutil
 import torch
+from threadpoolctl import threadpool_info
 from torch import nn
 
 from handgrad.comparison import Comparison, compare_models
@@ -19,6 +21,7 @@ from handgrad.data.batches import Batches
 from handgrad.errors import HandgradError
 from handgrad.hyperparameters import Combination
 from handgrad.networks import MyMLP
+from handgrad.records.preflight import Arithmetic, Preflight
 from handgrad.stages import render
 from handgrad.stages.command_line import run_stage
 from handgrad.stages.files import write_json
@@ -63,17 +66,38 @@ def main(options: Options) -> None:
         "device %s; trainers differ by %.3g after %d updates, tolerance %g; %d MB a training, %d MB of disk",
         device, difference, UPDATES, options.tolerance, options.training_mb, options.disk_mb,
     )  # fmt: skip
-    write_json(
-        options.output_record,
-        {
-            "device": str(device),
-            "updates": UPDATES,
-            "largest_difference": difference,
-            "tolerance": options.tolerance,
-            "training_mb": options.training_mb,
-            "disk_mb": options.disk_mb,
-        },
-    )
+    record: Preflight = {
+        "device": str(device),
+        "updates": UPDATES,
+        "largest_difference": difference,
+        "tolerance": options.tolerance,
+        "training_mb": options.training_mb,
+        "disk_mb": options.disk_mb,
+        "arithmetic": arithmetic(),
+    }
+    write_json(options.output_record, record)
+
+
+def arithmetic() -> Arithmetic:
+    """What this process's PyTorch and NumPy compute with."""
+    build = torch.__config__.show()
+    blas = re.search(r"\bBLAS_INFO=(\w+)", build)
+    return {
+        "instruction_set": torch.backends.cpu.get_cpu_capability(),
+        "blas": blas[1] if blas else "unknown",
+        "threads": torch.get_num_threads(),
+        "thread_pools": [
+            {
+                "library": Path(pool["filepath"]).name,
+                "api": pool["internal_api"],
+                "version": pool["version"],
+                "architecture": pool.get("architecture"),
+                "threads": pool["num_threads"],
+            }
+            for pool in threadpool_info()
+        ],
+        "torch_build": build.strip().splitlines(),
+    }
 
 
 def check_memory(training_mb: int, at_once: int) -> None:

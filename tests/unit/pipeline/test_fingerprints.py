@@ -67,6 +67,34 @@ def test_another_version_of_an_imported_package_changes_the_fingerprint(package)
     assert same_two == two
 
 
+def test_another_version_of_a_native_library_of_a_package_changes_the_fingerprint(package):
+    def install(name, version, *requirements):
+        metadata = package / f"{name.replace('-', '_')}-1.dist-info"
+        metadata.mkdir(exist_ok=True)
+        lines = ["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}"]
+        lines += [f"Requires-Dist: {requirement}" for requirement in requirements]
+        (metadata / "METADATA").write_text("\n".join(lines) + "\n")
+
+    install(
+        "numpy",
+        "0.0.1",
+        'cuda-everything[blas]==1.0; platform_system != "None"',
+        "viewer>=1",
+        "mkl; extra == 'mkl'",
+    )
+    (package / "numpy-1.dist-info/top_level.txt").write_text("numpy\n")
+    install("cuda-everything", "1.0", "nvidia-blas==1.0 ; extra == 'blas'")
+    install("nvidia-blas", "1.0")
+    install("viewer", "1.0")
+    one, two = fingerprints(package)
+    install("viewer", "2.0")
+    assert fingerprints(package) == [one, two]
+    install("nvidia-blas", "1.1")
+    changed_one, same_two = fingerprints(package)
+    assert changed_one != one
+    assert same_two == two
+
+
 def test_fingerprints_are_the_same_in_every_process(package):
     assert fingerprints(package) == fingerprints(package)
 

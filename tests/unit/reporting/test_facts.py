@@ -199,6 +199,8 @@ def write_inputs(folder, **changes):
     given = inputs(**changes)
     for name in ("source", "summary", "gradient_check", "comparison", "selection", "baselines", "evaluation"):
         (folder / f"{name}.json").write_text(json.dumps(given[name]))
+    preflight = {"arithmetic": given["provenance"]["arithmetic"]}
+    (folder / "preflight.json").write_text(json.dumps(preflight))
     for row in given["histories"]:
         run = folder / row["run"]
         run.mkdir(parents=True)
@@ -225,7 +227,16 @@ sys.exit(f"imported {heavy}" if heavy else 0)
 
 def run_stage(folder):
     """The stage on the files of `folder`; it fails if it imports what takes long to import."""
-    files = ["source", "summary", "gradient_check", "comparison", "selection", "baselines", "evaluation"]
+    files = [
+        "preflight",
+        "source",
+        "summary",
+        "gradient_check",
+        "comparison",
+        "selection",
+        "baselines",
+        "evaluation",
+    ]
     options = {name: f"{name}.json" for name in files} | {
         "config": config() | {"hyperparameters": []},
         "hyperparameters": config()["hyperparameters"],
@@ -247,6 +258,7 @@ def test_the_stage_writes_the_facts_of_its_files_and_imports_nothing_heavy(tmp_p
     assert {**written, "provenance": None} == {**expected, "provenance": None}
     assert written["provenance"]["fingerprints"] == [{"stage": "train", "fingerprint": "89abcdef01234567"}]
     assert written["provenance"]["git"] is None
+    assert written["provenance"]["arithmetic"] == expected["provenance"]["arithmetic"]
 
 
 def test_the_stage_reads_nan_and_infinity_as_none(tmp_path):

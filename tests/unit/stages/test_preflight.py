@@ -43,7 +43,9 @@ def run(tmp_path):
 
 
 def test_a_sound_experiment_passes_with_equal_bits(run):
-    assert run() == {
+    record = run()
+    del record["arithmetic"]
+    assert record == {
         "device": "cpu",
         "updates": 3,
         "largest_difference": 0.0,
@@ -51,6 +53,15 @@ def test_a_sound_experiment_passes_with_equal_bits(run):
         "training_mb": 500,
         "disk_mb": 1,
     }
+
+
+def test_what_the_arithmetic_rests_on_is_recorded(run):
+    found = run(formats=["md"])["arithmetic"]
+    assert found["instruction_set"] == torch.backends.cpu.get_cpu_capability()
+    assert f"BLAS_INFO={found['blas']}" in " ".join(found["torch_build"])
+    assert found["threads"] == 1
+    assert {"openblas", "openmp"} & {pool["api"] for pool in found["thread_pools"]}
+    assert all("/" not in pool["library"] for pool in found["thread_pools"])
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
