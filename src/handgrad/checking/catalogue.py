@@ -481,7 +481,7 @@ UPDATE_MISTAKES = (
         "The learning rate is the same in every epoch.",
     ),
     Mistake(
-        "update of a copy: the parameters stay as they are",
+        "parameters never changed: no update, or one of a copy",
         {"p": "p"},
         "Change the parameters themselves, in place: p -= ... within torch.no_grad(), or p.data.",
     ),

@@ -13,6 +13,8 @@ from handgrad.reporting.composing import compose
 from handgrad.stages.command_line import run_stage
 from handgrad.stages.files import read_json, write_text
 
+LONGEST = 120  # characters of a summary in a cell
+
 
 @dataclass(frozen=True)
 class Options:
@@ -59,10 +61,12 @@ def _part(findings: list[dict[str, Any]], part: str) -> str:
     if not of_part:
         return ""
     if wrong:
-        return "; ".join(
-            " and ".join(finding["mistakes"]) or f"wrong {finding['check']}" for finding in wrong
-        )
+        return "; ".join(" and ".join(finding["mistakes"]) or _short(finding["summary"]) for finding in wrong)
     return "correct" if any(finding["status"] == "passed" for finding in of_part) else "not checked"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
 
 
 if __name__ == "__main__":

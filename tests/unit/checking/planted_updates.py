@@ -252,7 +252,7 @@ MISTAKES = {
         "step=w.data = w.data - step / e",
         "step=theta - lr / (epoch + 1) * v",
     ),
-    "update of a copy: the parameters stay as they are": (
+    "parameters never changed: no update, or one of a copy": (
         "step=p = p - lr * v",
         "step=w = w.data - step",
         "only=moved.clone();step=theta",

@@ -1,0 +1,65 @@
+"""`snakemake check` on a class: reports, and a table in which every file has its row."""
+
+import csv
+
+import pytest
+from helpers.projects import SMALL, copy_project, run, snakemake
+
+RIGHT = """
+import torch
+
+def backpropagation(model, y_true, y_pred):
+    d = 2 * (y_pred - y_true) * model.df[model.L](model.z[model.L])
+    for l in range(model.L, 0, -1):
+        model.dL_dw[l], model.dL_db[l] = d.T @ model.a[l - 1], d.sum(0)
+        if l > 1:
+            d = d @ model.fc[str(l)].weight * model.df[l - 1](model.z[l - 1])
+"""
+HEAD = "def backpropagation(model, y_true, y_pred):\n"
+CLASS = {
+    "right answer.py": RIGHT,
+    "wrong.py": RIGHT.replace("d.sum(0)", "d.mean(0)"),
+    "broken.py": "def backpropagation(:",
+    "ends.py": f"import os\n{HEAD}    os._exit(0)\n",
+    "needs.py": f"import no_such_package\n{HEAD}    no_such_package.go()\n",
+}
+
+
+@pytest.mark.slow
+def test_a_class_gets_reports_and_a_table(tmp_path):
+    project = copy_project(tmp_path / "project", SMALL)
+    (project / "submissions").mkdir()
+    for name, source in CLASS.items():
+        (project / "submissions" / name).write_text(source)
+    run(project, "check", "--config", "implementations=submissions/*")
+
+    with (project / "results/check/table.csv").open() as file:
+        rows = {row["file"]: row for row in csv.DictReader(file)}
+    assert {name: row["result"] for name, row in rows.items()} == {
+        "right answer.py": "correct",
+        "wrong.py": "wrong",
+        "broken.py": "unusable",
+        "ends.py": "unusable",
+        "needs.py": "wrong",
+    }
+    assert rows["wrong.py"]["backpropagation"] == "bias gradient averaged over the batch"
+    assert rows["broken.py"]["problem"].startswith("line 1: ")
+    assert "name 'no_such_package' is not defined" in rows["needs.py"]["backpropagation"]
+    folder = project / "results/check/wrong"
+    report = (folder / "report.md").read_text()
+    assert "your numbers: `dL_db[l] = dL_dz[l].mean(dim=0)`" in report
+    assert (folder / "report.pdf").read_bytes().startswith(b"%PDF-")
+    assert "wrong.py" in (project / "results/check/table.html").read_text()
+    # Nothing of the experiment was made, and nothing is left to do.
+    assert not (project / "results/data").exists()
+    assert "Nothing to be done" in run(project, "check", "--config", "implementations=submissions/*")
+
+
+def test_a_pattern_without_files_is_refused(tmp_path):
+    project = copy_project(tmp_path / "project", SMALL)
+    result = snakemake(project, "check", "--cores", "1", "--config", "implementations=[nothing/*.py]")
+    assert result.returncode == 1
+    assert (
+        "implementations has 'nothing/*.py'; there is no such script (.py) or notebook (.ipynb)"
+        in result.stdout
+    )
