@@ -53,8 +53,8 @@ check_network(MyNet)
 # %% [markdown]
 # ## 2. Backpropagation
 #
-# The loss is the sum of squared errors, $L = \sum (y_{pred} - y_{true})^2$ over samples and outputs. With $*$ for
-# the product element by element:
+# The loss is the sum of squared errors, $L = \sum (y_{pred} - y_{true})^2$ over samples and outputs. With $*$
+# for the product element by element:
 #
 # * $\partial L / \partial z_L = \partial L / \partial a_L * f_L'(z_L)$
 # * $\partial L / \partial z_l = (\partial L / \partial z_{l+1}) W_{l+1} * f_l'(z_l)$
