@@ -18,8 +18,8 @@ class Network(Protocol):
     df: dict[int, Any]  # df[l](z[l]): its derivative
     z: dict[int, Tensor]  # z[l] = a[l-1] W_l^T + b_l, one row per sample
     a: dict[int, Tensor]  # a[l] = f_l(z[l]); a[0] is the input
-    dL_dw: dict[int, Tensor]
-    dL_db: dict[int, Tensor]
+    dL_dw: dict[int, Any]
+    dL_db: dict[int, Any]
 
 
 @torch.no_grad()
@@ -52,27 +52,42 @@ def backpropagation(
             not those of the forward pass that computed `y_pred`.
     """
     checked_loss = find_loss(loss)
-    _check_forward(model, y_pred)
+    z, a = _last_forward_pass(model, y_pred)
     y_true = checked_loss.checked(y_true, y_pred)
-    samples = y_pred.shape[:-1].numel()
-    a = [_rows(model.a[layer], samples) for layer in range(model.L)] + [_rows(y_pred, samples)]
+    fc = model.fc
 
     dL_da = checked_loss.gradient(checked_loss.intermediate(a[model.L], y_true, None), y_true)
     for layer in range(model.L, 0, -1):
-        activation = activation_of(model.f[layer], model.df[layer])
-        dL_dz = activation.backward(dL_da, _rows(model.z[layer], samples), a[layer])
-        weight = model.fc[str(layer)].weight
+        weight = fc[str(layer)].weight
+        dL_dz = activation_of(model.f[layer], model.df[layer]).backward(dL_da, z[layer], a[layer])
         if verbose:
             _print_products(layer, dL_dz, a[layer - 1], weight)
-        model.dL_dw[layer] = dL_dz.T @ a[layer - 1]
+        model.dL_dw[layer] = None  # so that its memory is reused
+        model.dL_dw[layer] = weight_gradient(dL_dz, a[layer - 1], weight)
         model.dL_db[layer] = dL_dz.sum(dim=0)
         if layer > 1:
-            dL_da = dL_dz @ weight
+            dL_da = input_gradient(dL_dz, weight, a[layer - 1])
 
 
-def _rows(value: Tensor, samples: int) -> Tensor:
-    """`value` with all leading dimensions flattened into one, the batch."""
-    return value if value.ndim == 2 else value.reshape(samples, -1)
+def weight_gradient(dL_dz: Tensor, a: Tensor, weight: Tensor, out: Tensor | None = None) -> Tensor:
+    """dL_dw = dL_dz^T a, [n_l, n_(l-1)].
+
+    The order of the factors decides how a product is rounded. Like autograd, transpose the whole product if
+    the weight is not stored row by row.
+    """
+    if weight.stride() == (weight.shape[1], 1):
+        return torch.mm(dL_dz.T, a, out=out)
+    return torch.mm(a.T, dL_dz, out=out if out is None else out.T).T
+
+
+def input_gradient(dL_dz: Tensor, weight: Tensor, a: Tensor, out: Tensor | None = None) -> Tensor:
+    """dL_da = dL_dz W, [batch, n_(l-1)].
+
+    Like autograd, transpose the whole product if `a` is stored column by column, as a single value is.
+    """
+    if a.stride() != (1, len(a)):
+        return torch.mm(dL_dz, weight, out=out)
+    return torch.mm(weight.T, dL_dz.T, out=out if out is None else out.T).T
 
 
 def _print_products(layer: int, dL_dz: Tensor, a: Tensor, weight: Tensor) -> None:
@@ -84,21 +99,50 @@ def _print_products(layer: int, dL_dz: Tensor, a: Tensor, weight: Tensor) -> Non
         print(f"dL_da[{layer - 1}] = dL_dz[{layer}] @ W[{layer}]: {shape} @ {[*weight.shape]}")
 
 
-def _check_forward(model: Network, y_pred: Tensor) -> None:
-    """Check that the model's z and a are those of the forward pass that gave `y_pred`."""
-    outputs = model.fc[str(model.L)].weight.shape[0]
+def _last_forward_pass(model: Network, y_pred: Tensor) -> tuple[dict[int, Tensor], dict[int, Tensor]]:
+    """z and a of the model's last forward pass, with all leading dimensions flattened into one, the batch.
+
+    Raises:
+        TypeError: if `y_pred` is no tensor.
+        ValueError: if that forward pass did not compute `y_pred`.
+    """
+    if not isinstance(y_pred, Tensor):
+        raise TypeError(f"y_pred is a {type(y_pred).__name__}; expected a torch.Tensor, the model's outputs")
+    L = model.L
+    outputs = model.fc[str(L)].weight.shape[0]
     if y_pred.shape[-1:] != (outputs,) or y_pred.numel() == 0:
         raise ValueError(
             f"y_pred has the shape {[*y_pred.shape]}; expected [batch, {outputs}], the model's outputs"
         )
     samples = y_pred.numel() // outputs
-    for name, values, layers in (("a", model.a, range(model.L)), ("z", model.z, range(1, model.L + 1))):
-        for layer in layers:
-            value = values.get(layer)
-            if value is None:
-                raise ValueError(f"model.{name}[{layer}] is empty; expected a model that has run forward")
-            if value.shape[:-1].numel() != samples:
-                raise ValueError(
-                    f"model.{name}[{layer}] has the shape {[*value.shape]}; expected {samples} rows, of the "
-                    "forward pass of y_pred"
-                )
+    a = {layer: _rows("a", layer, model.a.get(layer), samples) for layer in range(L)}
+    z = {layer: _rows("z", layer, model.z.get(layer), samples) for layer in range(1, L + 1)}
+    a[L] = _rows("a", L, y_pred, samples)
+    output = model.a.get(L)  # some networks of the course do not keep it
+    if output is not None and not _is_same(a[L], output):
+        raise ValueError(
+            f"y_pred is not model.a[{L}], the output of the model's last forward pass; expected what "
+            "model(x) has just returned, as the third argument, after y_true"
+        )
+    return z, a
+
+
+def _rows(name: str, layer: int, value: Tensor | None, samples: int) -> Tensor:
+    if value is None:
+        raise ValueError(f"model.{name}[{layer}] is empty; expected a model that has run forward")
+    rows = value if value.ndim == 2 else value.reshape(-1, value.shape[-1])
+    if len(rows) != samples:
+        raise ValueError(
+            f"model.{name}[{layer}] has the shape {[*value.shape]}; expected {samples} rows, of the forward "
+            "pass that computed y_pred"
+        )
+    return rows
+
+
+def _is_same(y_pred: Tensor, output: Tensor) -> bool:
+    """Whether the two share their memory, or else, as where one is a copy, their values."""
+    if y_pred.data_ptr() == output.data_ptr() and y_pred.numel() == output.numel():
+        return True
+    if y_pred.dtype != output.dtype or y_pred.numel() != output.numel():
+        return False
+    return torch.allclose(y_pred, output.reshape(y_pred.shape), rtol=0, atol=0, equal_nan=True)

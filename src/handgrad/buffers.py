@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from handgrad.activations import Activation, activation_of
+from handgrad.backprop import input_gradient, weight_gradient
 from handgrad.losses import find_loss
 from handgrad.networks import MyNet
 
@@ -80,7 +81,7 @@ class Buffers:
         find_loss(loss).gradient(last.dL_dz, y_true)
         for layer, below in zip(self._batch[:0:-1], self._batch[-2::-1], strict=True):
             layer.backward()
-            torch.mm(layer.dL_dz, layer.weight, out=below.dL_dz)
+            input_gradient(layer.dL_dz, layer.weight, below.a, out=below.dL_dz)
         self._batch[0].backward()
 
 
@@ -102,11 +103,6 @@ class _Layer:
     scratch: Tensor
     a: Tensor = field(init=False)
     below: Tensor = field(init=False)  # a of the layer below
-    weight_T: Tensor = field(init=False)
-    dL_dz_T: Tensor = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.weight_T, self.dL_dz_T = self.weight.T, self.dL_dz.T
 
     def first_rows(self, samples: int) -> "_Layer":
         """The same layer, with the first rows of the memory for its values."""
@@ -115,14 +111,14 @@ class _Layer:
 
     def forward(self, below: Tensor) -> Tensor:
         self.below = below
-        torch.addmm(self.bias, below, self.weight_T, out=self.z)
+        torch.addmm(self.bias, below, self.weight.T, out=self.z)
         self.a = (self.activation.in_place or self.activation.f)(self.z)
         return self.a
 
     def backward(self) -> None:
         """dL_dz, dL_dw and dL_db, from the dL_da in dL_dz."""
         self.activation.backward(self.dL_dz, self.z, self.a, self.scratch)
-        torch.mm(self.dL_dz_T, self.below, out=self.dL_dw)
+        weight_gradient(self.dL_dz, self.below, self.weight, out=self.dL_dw)
         torch.sum(self.dL_dz, 0, out=self.dL_db)
 
 

@@ -34,6 +34,7 @@ class Loss(NamedTuple):
 
 
 def _checked_targets(y_true: Tensor, y_pred: Tensor) -> Tensor:
+    _check_is_tensor(y_true)
     if y_true.shape != y_pred.shape and not _broadcasts(y_true, y_pred):
         raise ValueError(
             f"y_true has the shape {[*y_true.shape]}; expected that of y_pred, {[*y_pred.shape]}, "
@@ -42,6 +43,11 @@ def _checked_targets(y_true: Tensor, y_pred: Tensor) -> Tensor:
     if y_true.dtype != y_pred.dtype and torch.result_type(y_pred, y_true) != y_pred.dtype:
         raise ValueError(f"y_true is {y_true.dtype}; expected {y_pred.dtype}, like y_pred")
     return y_true if y_pred.ndim == 2 else y_true.expand_as(y_pred).reshape(-1, y_pred.shape[-1])
+
+
+def _check_is_tensor(y_true: Tensor) -> None:
+    if not isinstance(y_true, Tensor):
+        raise TypeError(f"y_true is a {type(y_true).__name__}; expected a torch.Tensor")
 
 
 def _broadcasts(y_true: Tensor, y_pred: Tensor) -> bool:
@@ -72,6 +78,7 @@ def _mean_gradient(residuals: Tensor, y_true: Tensor) -> Tensor:
 
 
 def _checked_classes(y_true: Tensor, y_pred: Tensor) -> Tensor:
+    _check_is_tensor(y_true)
     if y_true.dtype != torch.int64 or y_true.shape != y_pred.shape[:-1]:
         raise ValueError(
             f"y_true is {y_true.dtype} of the shape {[*y_true.shape]}; expected class indices, "
@@ -79,7 +86,7 @@ def _checked_classes(y_true: Tensor, y_pred: Tensor) -> Tensor:
         )
     if not y_true.is_cpu:  # where an index out of range ends the process
         _check_range(y_true, y_pred.shape[-1])
-    return y_true.reshape(-1)
+    return y_true if y_true.ndim == 1 else y_true.reshape(-1)
 
 
 def _check_range(y_true: Tensor, classes: int) -> None:

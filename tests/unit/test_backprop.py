@@ -270,3 +270,67 @@ def test_values_of_another_batch_than_the_predictions_are_refused():
     model(torch.randn(6, 3))
     with pytest.raises(ValueError, match=r"model.a\[0\] has the shape \[6, 3\]; expected 5 rows"):
         backpropagation(model, torch.zeros(5, 2), y_pred)
+
+
+def test_the_state_of_another_forward_pass_is_refused():
+    torch.manual_seed(4)
+    model, other = MyNet([3, 4, 2]), MyNet([3, 4, 2])
+    inputs, y_true = torch.randn(5, 3), torch.randn(5, 2)
+    y_pred = model(inputs)
+    message = r"y_pred is not model.a\[2\], the output of the model's last forward pass"
+    with pytest.raises(ValueError, match=message):
+        backpropagation(model, y_pred, y_true)
+    with pytest.raises(ValueError, match=message):
+        backpropagation(model, y_true, other(inputs))
+    model(torch.randn(5, 3))
+    with pytest.raises(ValueError, match=message):
+        backpropagation(model, y_true, y_pred)
+    assert model.dL_dw == model.dL_db == {}
+
+
+def test_a_subclass_that_changes_its_output_is_refused():
+    class Scaled(MyNet):
+        def forward(self, x):
+            return 2 * super().forward(x)
+
+    model = Scaled([3, 4, 2])
+    with pytest.raises(ValueError, match="y_pred is not model"):
+        backpropagation(model, torch.zeros(5, 2), model(torch.randn(5, 3)))
+
+
+@pytest.mark.parametrize("change", [torch.Tensor.detach, torch.clone, lambda y_pred: y_pred * 1], ids=str)
+def test_a_copy_of_the_output_is_accepted(change):
+    model = MyNet([3, 4, 2])
+    backpropagation(model, torch.zeros(5, 2), change(model(torch.randn(5, 3))))
+    model.fc["1"].weight.data.fill_(math.nan)
+    backpropagation(model, torch.zeros(5, 2), change(model(torch.randn(5, 3))))
+    assert model.dL_dw[1].isnan().all()
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "mse"])
+@pytest.mark.parametrize("shape", [(), (1,), (10,), (1, 1), (1, 10), (4, 1)])
+def test_targets_that_broadcast_to_the_outputs_are_accepted(shape, loss):
+    torch.manual_seed(6)
+    model = MyNet([3, 10]).double()
+    inputs, y_true = torch.randn(4, 3, dtype=float64), torch.randn(shape, dtype=float64)
+    expected = by_autograd(model, inputs, y_true.expand(4, 10), loss)
+    assert all(map(torch.equal, by_hand(model, inputs, y_true, loss), expected))
+
+
+def test_an_infinite_gradient_at_a_dead_relu_is_lost():
+    model = MyNet([1, 1, 1], ["relu", "identity"]).double()
+    # z_1 = -1, a_1 = 0, z_2 = 0; dL/dz_2 = 2e200, dL/da_1 = 2e200 * 1e200 = inf, dL/dz_1 = 0
+    set_parameters(model, [[-1.0]], [0.0], [[1e200]], [0.0])
+    backpropagation(model, rows([-1e200]), model(rows([1.0])))
+    assert model.dL_dw[1].item() == 0
+
+
+@pytest.mark.parametrize(
+    ("y_true", "y_pred", "message"),
+    [([[0.0, 0.0]], None, "y_true is a list; expected a torch.Tensor"), (None, [0.0], "y_pred is a list")],
+)
+def test_what_is_no_tensor_is_refused(y_true, y_pred, message):
+    model = MyNet([3, 2])
+    outputs = model(torch.randn(1, 3))
+    with pytest.raises(TypeError, match=message):
+        backpropagation(model, outputs if y_true is None else y_true, outputs if y_pred is None else y_pred)

@@ -12,39 +12,42 @@ from handgrad.gradcheck import check_against_autograd, check_gradients
 from handgrad.networks import MyNet
 
 BACKPROPAGATION = {
-    "weight gradient without its transpose": ("dL_dz.T @ a[layer - 1]", "dL_dz @ a[layer - 1]"),
-    "weight gradient transposed": ("dL_dz.T @ a[layer - 1]", "a[layer - 1].T @ dL_dz"),
+    "weight gradient without its transpose": ("torch.mm(dL_dz.T, a,", "torch.mm(dL_dz, a,"),
+    "weight gradient transposed": ("torch.mm(dL_dz.T, a,", "torch.mm(a.T, dL_dz,"),
     "activation of the layer itself instead of the one below": (
-        "dL_dz.T @ a[layer - 1]",
-        "dL_dz.T @ a[layer]",
+        "weight_gradient(dL_dz, a[layer - 1],",
+        "weight_gradient(dL_dz, a[layer],",
     ),
-    "pre-activation instead of activation": ("_rows(model.a[layer]", "_rows(model.z.get(layer, model.a[0])"),
-    "stale activations of the last batch": ("_rows(model.a[layer]", "_rows(model.a[layer].roll(1, 0)"),
+    "pre-activation instead of activation": ("model.a.get(layer)", "model.z.get(layer, model.a[0])"),
+    "stale activations of the last batch": ("model.a.get(layer)", "model.a[layer].roll(1, 0)"),
     "weight gradient averaged over the batch": (
-        "dL_dz.T @ a[layer - 1]",
-        "dL_dz.T @ a[layer - 1] / len(y_pred)",
+        "weight_gradient(dL_dz, a[layer - 1], weight)",
+        "weight_gradient(dL_dz, a[layer - 1], weight) / len(y_pred)",
     ),
-    "weight decay in the gradient": ("dL_dz.T @ a[layer - 1]", "dL_dz.T @ a[layer - 1] + 0.01 * weight"),
-    "local gradient through the transposed weights": ("dL_dz @ weight", "dL_dz @ weight.T"),
-    "weights of the layer below": ("dL_dz @ weight", "dL_dz @ model.fc[str(layer - 1)].weight"),
+    "weight decay in the gradient": (
+        "weight_gradient(dL_dz, a[layer - 1], weight)",
+        "weight_gradient(dL_dz, a[layer - 1], weight) + 0.01 * weight",
+    ),
+    "local gradient through the transposed weights": ("torch.mm(dL_dz, weight,", "torch.mm(dL_dz, weight.T,"),
+    "weights of the layer below": (
+        "input_gradient(dL_dz, weight,",
+        "input_gradient(dL_dz, model.fc[str(layer - 1)].weight,",
+    ),
     "activation derivative of the output layer missing": (
-        "dL_dz = activation.backward(",
-        "dL_dz = dL_da if layer == model.L else activation.backward(",
+        "dL_dz = activation_of(",
+        "dL_dz = dL_da if layer == model.L else activation_of(",
     ),
     "activation derivative of the hidden layers missing": (
-        "dL_dz = activation.backward(",
-        "dL_dz = dL_da if layer < model.L else activation.backward(",
+        "dL_dz = activation_of(",
+        "dL_dz = dL_da if layer < model.L else activation_of(",
     ),
     "activation derivative twice": (
-        "activation.backward(dL_da,",
-        "activation.backward(activation.backward(dL_da, _rows(model.z[layer], samples), a[layer]),",
+        "        if verbose",
+        "        dL_dz *= model.df[layer](z[layer])\n        if verbose",
     ),
     "activation instead of its derivative": ("model.df[layer]", "model.f[layer]"),
-    "derivative at a instead of z": ("_rows(model.z[layer], samples), a[layer]", "a[layer], a[layer]"),
-    "derivative from z as if it were a": (
-        "_rows(model.z[layer], samples), a[layer]",
-        "_rows(model.z[layer], samples), model.z[layer]",
-    ),
+    "derivative at a instead of z": ("z[layer], a[layer])", "a[layer], a[layer])"),
+    "derivative from z as if it were a": ("z[layer], a[layer])", "z[layer], z[layer])"),
     "derivative one layer off": (
         "activation_of(model.f[layer], model.df[layer])",
         "activation_of(model.f[max(layer - 1, 1)], model.df[max(layer - 1, 1)])",
@@ -86,8 +89,8 @@ BUFFERS = {
     ),
     "bias averaged": ("torch.sum(self.dL_dz, 0,", "torch.mean(self.dL_dz, 0,"),
     "local gradient through the transposed weights": (
-        "mm(layer.dL_dz, layer.weight,",
-        "mm(layer.dL_dz, layer.weight_T,",
+        "input_gradient(layer.dL_dz, layer.weight,",
+        "input_gradient(layer.dL_dz, layer.weight.T,",
     ),
     "first layer forgotten": ("        self._batch[0].backward()\n", ""),
     "activation over a z that is needed": (
