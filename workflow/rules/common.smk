@@ -1,6 +1,7 @@
 # The validated config, the runs that it asks for, and the fingerprints of the stages' code.
 import json
 import os
+import re
 import sys
 from pathlib import Path
 

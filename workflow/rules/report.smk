@@ -1,12 +1,11 @@
+# The figures that the templates show, such as {% call figure("calibration", "svg", alt) %}: names and endings.
 FIGURES = {
-    "sample_images": "png",
-    "training_curves": "svg",
-    "leaderboard": "svg",
-    "confusion_matrix": "svg",
-    "misclassified_images": "png",
-    "trainer_agreement": "svg",
-    "epsilon_sweep": "svg",
-    "calibration": "svg",
+    name: ending
+    for folder in ("chapters", "answers")
+    for template in sorted((ROOT / "report" / folder).glob("*.j2"))
+    for name, ending in re.findall(
+        r'call figure\("(\w+)", "(\w+)"', template.read_text(encoding="utf-8")
+    )
 }
 REPORTS = [f"results/report.{ending}" for ending in config["report"]["formats"]]
 STAGES = [
@@ -40,8 +39,8 @@ rule figures:
         figures=[
             report(
                 f"results/figures/{name}.{ending}",
-                caption=f"../../report/captions/{name}.rst",
                 category="Figures",
+                labels={"figure": name.replace("_", " ").capitalize()},
             )
             for name, ending in FIGURES.items()
         ],

@@ -7,6 +7,7 @@ from typing import Annotated
 import pandas as pd
 
 from handgrad.data.cifar10 import read_split
+from handgrad.errors import HandgradError
 from handgrad.hyperparameters import Combination
 from handgrad.records.evaluation import Evaluation
 from handgrad.records.metrics import Metrics
@@ -71,6 +72,10 @@ def main(options: Options) -> None:
         "calibration": calibration(evaluation, data),
     }
     for path in options.output_figures:
+        if path.stem not in figures:
+            raise HandgradError(
+                f"{path}: a template shows it; expected one of the figures {', '.join(figures)}"
+            )
         with replacing(path) as temporary:
             save(figures[path.stem], temporary, path.suffix.removeprefix("."))
 

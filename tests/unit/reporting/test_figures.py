@@ -22,6 +22,7 @@ from matplotlib.text import Text
 from PIL import Image
 
 from handgrad.data.cifar10 import read_split
+from handgrad.errors import HandgradError
 from handgrad.hyperparameters import Combination
 from handgrad.reporting.figures.combinations import leaderboard, trainer_agreement
 from handgrad.reporting.figures.curves import Curve, training_curves
@@ -369,7 +370,7 @@ def options(tmp_path_factory):
     ]
     rows = [
         dict(zip(("lr", "weight_decay", "momentum"), combinations[number], strict=True))
-        | {"rank": rank, "diverged": number == 2}
+        | {"epochs": 5, "rank": rank, "diverged": number == 2}
         | {"validation_accuracy": 0.8, "validation_accuracy_interval": [0.7, 0.9]}
         for rank, number in enumerate([1, 0, 2], start=1)
     ]
@@ -426,7 +427,7 @@ def test_the_files_are_images_without_dates(files):
 def test_the_stage_draws_the_ranking_of_the_selected_seed(options):
     curves = stage.read_curves(options["run_folders"], "train", stage.read_json(options["selection"]))
     settings = [(0.1, 0.01, 0.9), (0.01, 0.0, 0.0), (10.0, 0.0, 0.0)]
-    assert [curve.combination for curve in curves] == [Combination(*values) for values in settings]
+    assert [curve.combination for curve in curves] == [Combination(*values, epochs=5) for values in settings]
     assert [curve.diverged for curve in curves] == [False, False, True]
     assert [len(curve.finite) for curve in curves] == [5, 5, 1]
 
@@ -447,3 +448,9 @@ def test_the_data_are_called_what_they_are(stand_in, official, name):
 def test_stages_that_need_no_torch_do_not_import_it(name):
     program = f"import sys, handgrad.stages.{name}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program]).returncode == 0
+
+
+def test_a_figure_that_only_a_template_knows_is_named(options, tmp_path):
+    options = options | {"output_figures": [tmp_path / "no_such_figure.svg"]}
+    with pytest.raises(HandgradError, match=r"no_such_figure\.svg.*expected one of the figures"):
+        stage.main(stage.Options(**options))
