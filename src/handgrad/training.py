@@ -185,6 +185,7 @@ def train_manual_backprop(
     history: History | None = None,
     after_epoch: Callable[[History], None] | None = None,
     gradient_check_every: int = 0,
+    textbook: bool = False,
     verbose: bool = False,
     progress: bool = False,
 ) -> History:
@@ -200,6 +201,8 @@ def train_manual_backprop(
             place.
         gradient_check_every: compare the gradients of the first batch of every so many epochs with central
             differences; 0: never.
+        textbook: compute the gradient of cross entropy as textbooks write it, (softmax - onehot) / batch. It
+            differs from autograd's in the last bits, and so do the losses and parameters.
         The others: see `train` and `torch.optim.SGD`.
 
     Raises:
@@ -212,7 +215,12 @@ def train_manual_backprop(
     layers: list[Any] = [model.fc[str(layer)] for layer in range(1, model.L + 1)]
     parameters = [parameter for layer in layers for parameter in (layer.weight, layer.bias)]
     sgd = ManualSGD(parameters, lr, weight_decay, momentum, dampening, nesterov, momentum_buffers)
-    run_pass = _buffered_pass(model, loss) if _fits_buffers(model) else _plain_pass(model, loss, loss_fn)
+    if textbook and loss != "cross_entropy":
+        raise ValueError(
+            f"textbook is True with {loss_fn}; expected cross entropy, which alone has this form"
+        )
+    form = f"textbook_{loss}" if textbook else loss
+    run_pass = _buffered_pass(model, form) if _fits_buffers(model) else _plain_pass(model, form, loss_fn)
     history = history if history is not None else History()
     checked_epoch = 0
     kinds = set()

@@ -1,9 +1,10 @@
+import mpmath
 import pytest
 import torch
 from torch.nn import functional
 
 from handgrad.gradcheck import LOSS_VALUES
-from handgrad.losses import LOSSES, find_loss
+from handgrad.losses import LOSSES, VARIANTS, find_loss
 
 float64 = torch.float64
 
@@ -59,3 +60,29 @@ def test_squared_errors_take_what_broadcasts_to_the_outputs(name, shape):
 
 def test_the_gradient_checks_know_every_loss():
     assert set(LOSS_VALUES) == set(LOSSES)
+
+
+@pytest.mark.parametrize("name", ["cross_entropy", *VARIANTS])
+@pytest.mark.parametrize("dtype", [torch.float32, float64])
+def test_the_gradient_of_cross_entropy_against_50_digits(name, dtype):
+    torch.manual_seed(2)
+    samples, classes = 32, 10
+    y_true, y_pred = torch.randint(classes, (samples,)), 5 * torch.randn(samples, classes, dtype=dtype)
+    loss = find_loss(name)
+    gradient = loss.gradient(loss.intermediate(y_pred, y_true, None), y_true)
+    with mpmath.workdps(50):
+        for row, label, logits in zip(gradient.tolist(), y_true.tolist(), y_pred.tolist(), strict=True):
+            exponentials = [mpmath.exp(logit) for logit in logits]
+            for unit, by_hand in enumerate(row):
+                exact = (exponentials[unit] / mpmath.fsum(exponentials) - (unit == label)) / samples
+                # A probability is off by two units of roundoff at most; the mean divides by the batch.
+                assert abs(by_hand - exact) <= 2 * torch.finfo(dtype).eps / samples
+
+
+def test_the_textbook_form_differs_from_autograd_by_rounding_only():
+    torch.manual_seed(3)
+    y_true, y_pred = torch.randint(10, (64,)), torch.randn(64, 10, dtype=float64)
+    forms = [find_loss(name) for name in ("cross_entropy", "textbook_cross_entropy")]
+    one, other = (form.gradient(form.intermediate(y_pred, y_true, None), y_true) for form in forms)
+    assert not torch.equal(one, other)
+    torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-17)

@@ -401,3 +401,15 @@ def test_accuracy_is_measured_in_evaluation_mode():
     assert accuracy(model, [(torch.tensor([[0.0, 1.0]] * 9), torch.ones(9, dtype=torch.int64))]) == 1.0
     assert model.training
     assert model[0].training
+
+
+def test_the_textbook_form_of_cross_entropy_trains_alike_but_not_to_the_bit():
+    models = [make_model() for _ in range(2)]
+    histories = [
+        train_manual_backprop(20, 0.05, model, nn.CrossEntropyLoss(), Batches(*data(), 16), textbook=textbook)
+        for model, textbook in zip(models, (False, True), strict=True)
+    ]
+    assert histories[1].training_loss != histories[0].training_loss
+    assert histories[1].training_loss == pytest.approx(histories[0].training_loss, rel=1e-10)
+    with pytest.raises(ValueError, match="textbook is True with MSELoss"):
+        train_manual_backprop(1, 0.05, make_model(), nn.MSELoss(), Batches(*data(), 16), textbook=True)
