@@ -11,6 +11,8 @@ from PIL import Image
 
 from handgrad.reporting.composing import compose
 
+TEMPLATES = FileSystemLoader(ROOT / "report")
+BIBLIOGRAPHY = ROOT / "report/references.bib"
 SVG = (
     '<svg xmlns="http://www.w3.org/2000/svg" width="480" height="270" viewBox="0 0 480 270">'
     '<rect width="480" height="270" fill="#dde"/><path d="M20 250L460 20" stroke="#225" fill="none"/></svg>'
@@ -20,7 +22,7 @@ SVG = (
 def write_report(folder: Path, facts: dict) -> Path:
     """report.md of the facts in `folder`, with a figure for each that it shows."""
     folder.mkdir(parents=True, exist_ok=True)
-    text = compose(FileSystemLoader(ROOT / "report"), "report.md.j2", facts)
+    text = compose(TEMPLATES, "report.md.j2", facts, BIBLIOGRAPHY)
     for path in re.findall(r"\]\((figures/[^)]+)\)", text):
         figure = folder / path
         figure.parent.mkdir(exist_ok=True)

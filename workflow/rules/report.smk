@@ -106,6 +106,7 @@ rule report:
     input:
         sorted((ROOT / "report").glob("**/*.j2")),
         template=ROOT / "report/report.md.j2",
+        bibliography=ROOT / "report/references.bib",
         facts=rules.facts.output.facts,
     output:
         report="results/report.md",

@@ -18,22 +18,29 @@ from jinja2 import (
 from markupsafe import Markup
 
 from handgrad.errors import HandgradError
+from handgrad.reporting.references import references
 from handgrad.reporting.statements import THRESHOLDS
 from handgrad.reporting.wording import FILTERS, escaped
 
 REFERENCE = re.compile("\x02(figure|table) (.*?)\x03")
+CITATION = re.compile("\x02cite (.*?)\x03")
+LIST_OF_REFERENCES = "\x02references\x03"
 
 
-def compose(loader: BaseLoader, template: str, facts: dict[str, Any]) -> str:
+def compose(
+    loader: BaseLoader, template: str, facts: dict[str, Any], bibliography: Path | None = None
+) -> str:
     """Fill a template with the facts.
 
-    Templates see the facts by name, the filters of `wording`, the `THRESHOLDS` of `statements`, and two
+    Templates see the facts by name, the filters of `wording`, the `THRESHOLDS` of `statements`, and these
     functions: `numbered(kind, name)` begins the caption of a figure or table, `see(kind, name)` refers to
-    one, before or after it. Text is escaped unless a filter has done so; a number has to go through a filter.
+    one, before or after it; `cite(key)` cites a work of the bibliography, a BibTeX file, and
+    `list_of_references()` lists the works that are cited. Text is escaped unless a filter has done so; a
+    number has to go through a filter.
 
     Raises:
         HandgradError: if a template is wrong, uses something that is not in the facts, prints a number
-            without a filter, or refers to a figure or table that does not exist.
+            without a filter, or refers to a figure, table or work that does not exist.
     """
     numbers: dict[tuple[str, str], int] = {}
 
@@ -55,11 +62,30 @@ def compose(loader: BaseLoader, template: str, facts: dict[str, Any]) -> str:
             raise HandgradError(f"{template}: refers to the {kind} {name}, which does not exist")
         return f"[{kind.capitalize()} {numbers[kind, name]}](#{_anchor(kind, name)})"
 
+    def cite(key: str) -> Markup:
+        return Markup(f"\x02cite {key}\x03")
+
+    functions = {"numbered": numbered, "see": see, "cite": cite}
+    functions |= {"list_of_references": lambda: Markup(LIST_OF_REFERENCES)}
     try:
-        text = _environment(loader).get_template(template).render(facts | {"numbered": numbered, "see": see})
+        text = _environment(loader).get_template(template).render(facts | functions)
     except (TemplateError, TypeError, ValueError) as error:
         raise HandgradError(f"{_place(error)}: {error}; correct the template") from error
-    return re.sub(r"\n{3,}", "\n\n", REFERENCE.sub(resolved, text)).strip() + "\n"
+    text = _with_citations(REFERENCE.sub(resolved, text), bibliography)
+    return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
+
+
+def _with_citations(text: str, bibliography: Path | None) -> str:
+    """The text with its citations and the list of the works that it cites."""
+    keys = tuple(dict.fromkeys(CITATION.findall(text)))
+    if not keys:
+        return text
+    if bibliography is None:
+        raise HandgradError(f"the report cites {keys[0]}, but there is no bibliography")
+    citations, entries = references(bibliography, keys)
+    listed = "\n\n".join(f'<span id="ref-{key}">{entry}</span>' for key, entry in entries.items())
+    text = CITATION.sub(lambda match: f"[{citations[match[1]]}](#ref-{match[1]})", text)
+    return text.replace(LIST_OF_REFERENCES, listed)
 
 
 @lru_cache(maxsize=1)

@@ -458,7 +458,8 @@ def _shrinkage(rows: Sequence[Record], summary: Summary) -> list[Record]:
             combination = Combination.of(row)
             updates = combination.epochs * _training_cost(combination, summary)["updates_per_epoch"]
             factor = abs(1 - row["lr"] * row["weight_decay"]) ** updates
-            initial = math.sqrt(combination.hidden[0] / 3)
+            outputs = _model(combination, summary)["layers"][0]["outputs"]
+            initial = math.sqrt(outputs / 3)
             shrinkage.append(
                 {
                     "lr": row["lr"],

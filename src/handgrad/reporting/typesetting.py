@@ -56,7 +56,7 @@ def _for_html(block: Node) -> list[Node]:
     if block["t"] != "Table":
         return [block]
     (name, *_), caption, *rest = block["c"]
-    label = _text(caption[1][0]["c"][:1]).rstrip(".") if name else "Table"
+    label = text_of(caption[1][0]["c"][:1]).rstrip(".") if name else "Table"
     table = {"t": "Table", "c": [["", [], []], [None, []], *rest]}
     attributes = [["role", "region"], ["tabindex", "0"], ["aria-label", label]]
     region = {"t": "Div", "c": [["", ["scroll"], attributes], [table]]}
@@ -74,7 +74,7 @@ def _for_typst(block: Node) -> list[Node]:
     attributes, caption, body = block["c"]
     image = body[0]["c"][0]
     _, alternative, (path, _) = image["c"]
-    source = f"#image({json.dumps(path)}, alt: {json.dumps(_text(alternative), ensure_ascii=False)})"
+    source = f"#image({json.dumps(path)}, alt: {json.dumps(text_of(alternative), ensure_ascii=False)})"
     plain = {"t": "Plain", "c": [{"t": "RawInline", "c": ["typst", source]}]}
     return [{"t": "Figure", "c": [attributes, caption, [plain]]}]
 
@@ -87,7 +87,7 @@ def _raw(source: str) -> Node:
     return {"t": "RawBlock", "c": ["typst", source]}
 
 
-def _text(nodes: list[Node]) -> str:
+def text_of(nodes: list[Node]) -> str:
     """The text of inlines, without their markup."""
     return "".join(map(_inline_text, nodes))
 
@@ -101,5 +101,5 @@ def _inline_text(node: Node) -> str:
         return str(content)
     if kind in ("Code", "Math"):
         return str(content[1])
-    # Of these the text comes after attributes or the kind of quotation.
-    return _text(content[1] if kind in ("Span", "Link", "Image", "Quoted") else content)
+    # Of these the text comes after attributes, the kind of quotation or the list of citations.
+    return text_of(content[1] if kind in ("Span", "Link", "Image", "Quoted", "Cite") else content)

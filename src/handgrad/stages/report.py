@@ -15,12 +15,15 @@ from handgrad.stages.files import read_json, write_text
 class Options:
     facts: Path
     template: Annotated[Path, "with the templates that it includes beside it"]
+    bibliography: Annotated[Path, "in BibTeX"]
     output_report: Annotated[Path, "refers to figures/ beside it"]
 
 
 def main(options: Options) -> None:
     loader = FileSystemLoader(options.template.parent)
-    write_text(options.output_report, compose(loader, options.template.name, read_json(options.facts)))
+    facts = read_json(options.facts)
+    report = compose(loader, options.template.name, facts, options.bibliography)
+    write_text(options.output_report, report)
 
 
 if __name__ == "__main__":

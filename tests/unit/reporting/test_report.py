@@ -9,6 +9,7 @@ import pytest
 import yaml
 from helpers.made_up_facts import SCENARIOS, config, facts, scenario
 from helpers.projects import ROOT
+from helpers.rendering import BIBLIOGRAPHY, TEMPLATES
 from jinja2 import DictLoader, FileSystemLoader
 
 from handgrad.errors import HandgradError
@@ -35,7 +36,7 @@ HOSTILE = (
 
 
 def report(given):
-    return compose(FileSystemLoader(ROOT / "report"), "report.md.j2", json.loads(json.dumps(given)))
+    return compose(TEMPLATES, "report.md.j2", json.loads(json.dumps(given)), BIBLIOGRAPHY)
 
 
 @pytest.fixture(scope="module")
@@ -225,7 +226,7 @@ def test_yaml_with_backticks_stays_in_its_block():
 
 def test_config_in_the_report_is_the_config():
     text = report(facts())
-    block = text[text.index("```yaml") :].removeprefix("```yaml\n").removesuffix("```\n")
+    block = text[text.index("```yaml") :].removeprefix("```yaml\n").partition("\n```")[0]
     assert yaml.safe_load(block) == config()
 
 
@@ -240,11 +241,13 @@ def test_config_in_the_report_is_the_config():
         ("{{ see('figure', 'x') }}", "refers to the figure x"),
         ("{{ numbered('table', 'x') }}{{ numbered('table', 'x') }}", "two tables named x"),
         ("{{ text | percent }}", "correct the template"),
+        ("{{ cite('nobody2026') }}", "references.bib: has no entry nobody2026, which the report cites"),
     ],
 )
 def test_a_wrong_template_is_an_error_that_names_it(template, message):
     with pytest.raises(HandgradError, match=re.escape(message)):
-        compose(DictLoader({"r.md.j2": template}), "r.md.j2", {"value": 0.5, "text": "x"})
+        loader = DictLoader({"r.md.j2": template})
+        compose(loader, "r.md.j2", {"value": 0.5, "text": "x"}, BIBLIOGRAPHY)
 
 
 def test_an_answer_can_be_replaced_and_refers_to_what_comes_later(tmp_path):
@@ -266,7 +269,8 @@ sys.exit(f"imported {heavy}" if heavy else 0)
 
 def run_stage(folder, template):
     (folder / "facts.json").write_text(json.dumps(facts()))
-    options = ["--facts", "facts.json", "--template", template, "--output-report", "out/report.md"]
+    options = ["--facts", "facts.json", "--template", template]
+    options += ["--bibliography", str(BIBLIOGRAPHY), "--output-report", "out/report.md"]
     return subprocess.run(
         [sys.executable, "-c", STAGE, *options], cwd=folder, capture_output=True, text=True, encoding="utf-8"
     )

@@ -7,7 +7,11 @@ from helpers.projects import ROOT
 from jinja2 import Environment, nodes
 
 REPORT = ROOT / "report"
-TEMPLATES = sorted(REPORT.rglob("*.j2"))
+TEMPLATES = [
+    *sorted(REPORT.glob("*.j2")),
+    *sorted(REPORT.glob("answers/*")),
+    *sorted(REPORT.glob("chapters/*")),
+]
 # Two sentences on a line: a stop after a word of three letters or more, and a capital.
 TWO_SENTENCES = re.compile(r"[a-z)]{3}[.?!]\*{0,2} +[A-Z`*]")
 
