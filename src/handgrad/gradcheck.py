@@ -2,10 +2,16 @@
 
 The model is any that `backpropagation` takes, with f[l] beside df[l]. Gradients are listed as dL_dw[1],
 dL_db[1], dL_dw[2], ..., which is the order of model.parameters().
+
+When is a gradient wrong? Let g be the gradient of a parameter and r its reference. The relative error is
+|g - r| / max(|g|, |r|). The gradient is wrong if this exceeds the tolerance and |g - r| also exceeds what
+rounding accounts for (`handgrad.rounding`) and, for differences, truncation (see `check_gradients`). Where
+rounding alone exceeds the tolerance, as for gradients that are zero but for rounding, a relative error says
+nothing: such parameters are compared to within rounding only, and counted as not measurable.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from statistics import linear_regression
 from typing import Any
@@ -14,40 +20,110 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from handgrad import arguments
 from handgrad.backprop import backpropagation
 from handgrad.errors import GradientError
+from handgrad.rounding import Rounding, rounding_errors
 
 LOSS_VALUES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "squared_error": lambda y_pred, y_true: ((y_pred - y_true) ** 2).sum(),
     "mse": functional.mse_loss,
     "cross_entropy": functional.cross_entropy,
 }
-AUTOGRAD_TOLERANCE = 1e-12
-CENTRAL_TOLERANCE = 1e-6
-# Near the best for central differences in float64, the cube root of the rounding unit.
+# Some thousand times the unit roundoff.
+AUTOGRAD_TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-4}
+CENTRAL_TOLERANCE = {torch.float64: 1e-6, torch.float32: 1e-4}
+# Near the best for central differences in float64, the cube root of the unit roundoff.
 EPSILON = 1e-5
-# By how many rounding units a sum over a batch may be off.
-ROUNDINGS = 100
+# How often a step is halved where the truncation error of a difference is too large.
+HALVINGS = 6
 # From 1e-1 to 1e-13 in half decades.
 SWEEP = tuple(10 ** (-exponent / 2) for exponent in range(2, 27))
 
 
 @dataclass(frozen=True)
-class AutogradCheck:
-    """How far the gradients are from autograd's, relative to the largest entry of each weight and bias."""
+class Verdict:
+    """The verdict on a weight or bias: how many of its entries were checked, and how far off they are.
 
-    largest_relative_error: float
-    bit_identical: bool
+    Attributes:
+        name: such as "layer 2, weight".
+        entries: of the weight or bias.
+        checked: the entries that were compared to the tolerance.
+        kinks: those whose perturbation crosses a kink of an activation; they are not compared.
+        unmeasurable: those of which rounding leaves no digits, or whose loss is not finite.
+        wrong: those that were found wrong.
+        largest_relative_error: of the entries that were checked.
+    """
+
+    name: str
+    entries: int
+    checked: int = 0
+    kinks: int = 0
+    unmeasurable: int = 0
+    wrong: int = 0
+    largest_relative_error: float = 0.0
+
+    def __str__(self) -> str:
+        judged = self.checked + self.wrong
+        line = f"{self.name}: "
+        line += (
+            f"{self.wrong} of {judged} checked are WRONG" if self.wrong else f"{judged} checked, all right"
+        )
+        if self.kinks:
+            line += f", {self.kinks} at kinks"
+        if self.unmeasurable:
+            line += f", {self.unmeasurable} not measurable"
+        return f"{line}; largest relative error {self.largest_relative_error:.1e}"
 
 
 @dataclass(frozen=True)
-class CentralCheck:
-    """How far the gradients are from central differences; kinks are parameters that could not be judged."""
+class _Check:
+    """The verdicts of a check on the weights and biases, layer by layer; print it to see them."""
 
-    parameters: int
-    parameters_checked: int
-    kinks: int
-    largest_relative_error: float
+    verdicts: tuple[Verdict, ...]
+
+    @property
+    def parameters(self) -> int:
+        """How many entries the weights and biases have."""
+        return sum(verdict.entries for verdict in self.verdicts)
+
+    @property
+    def parameters_checked(self) -> int:
+        return sum(verdict.checked for verdict in self.verdicts)
+
+    @property
+    def kinks(self) -> int:
+        return sum(verdict.kinks for verdict in self.verdicts)
+
+    @property
+    def unmeasurable(self) -> int:
+        return sum(verdict.unmeasurable for verdict in self.verdicts)
+
+    @property
+    def largest_relative_error(self) -> float:
+        """Of the entries that were checked."""
+        return max((verdict.largest_relative_error for verdict in self.verdicts), default=0.0)
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.verdicts))
+
+    def __repr__(self) -> str:
+        return (
+            f"{type(self).__name__}({self.parameters_checked} of {self.parameters} checked, all right; "
+            f"largest_relative_error={self.largest_relative_error:.1e})"
+        )
+
+
+@dataclass(frozen=True, repr=False)
+class AutogradCheck(_Check):
+    """How far the gradients are from autograd's."""
+
+    bit_identical: bool
+
+
+@dataclass(frozen=True, repr=False)
+class CentralCheck(_Check):
+    """How far the gradients are from central differences."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +135,7 @@ class Curve:
     slope: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class EpsilonSweep:
     """The relative error of the whole gradient by forward and by central differences, for each epsilon."""
 
@@ -69,46 +145,70 @@ class EpsilonSweep:
     forward: Curve
     central: Curve
 
+    def __repr__(self) -> str:
+        return f"EpsilonSweep(forward={self.forward}, central={self.central})"
 
-def gradients_by_hand(model: Any, inputs: Tensor, y_true: Tensor, loss: str) -> list[Tensor]:
+
+def gradients_by_hand(model: Any, inputs: Tensor, y_true: Tensor, loss: str) -> list[Tensor | None]:
     """The gradients that `backpropagation` computes after a forward pass."""
+    _check_arguments(model, inputs, y_true, loss)
     with torch.no_grad():
         backpropagation(model, y_true, model(inputs), loss)
-    return [gradient for layer in _layers(model) for gradient in (model.dL_dw[layer], model.dL_db[layer])]
+    layers = _layers(model)
+    return [part.get(layer) for layer in layers for part in (model.dL_dw, model.dL_db)]
 
 
+@torch.no_grad()
 def check_against_autograd(
     model: Any,
     inputs: Tensor,
     y_true: Tensor,
     loss: str = "squared_error",
-    gradients: Sequence[Tensor] | None = None,
+    gradients: Sequence[Tensor | None] | None = None,
     *,
-    tolerance: float = AUTOGRAD_TOLERANCE,
+    tolerance: float | None = None,
 ) -> AutogradCheck:
     """Compare `gradients`, or else those of `backpropagation`, with autograd's.
 
+    Args:
+        model: a MyNet, or a network with its attributes.
+        inputs: [batch, ...], of the model's dtype.
+        y_true: the targets of `loss`: squared_error, mse or cross_entropy.
+        gradients: dL_dw[1], dL_db[1], dL_dw[2], ...
+        tolerance: of the relative error; by default AUTOGRAD_TOLERANCE of the model's dtype.
+
     Raises:
-        GradientError: if a relative error is above `tolerance`: the layer, the parameter and both values.
+        TypeError, ValueError: if an argument is not as described.
+        GradientError: if a gradient is wrong; with the parameter, both values and a verdict for each layer.
     """
-    if gradients is None:
-        gradients = gradients_by_hand(model, inputs, y_true, loss)
+    gradients = _checked(model, inputs, y_true, loss, gradients)
+    dtype = _parameters(model)[0].dtype
+    tolerance = _tolerance(tolerance, AUTOGRAD_TOLERANCE, dtype)
     with torch.enable_grad():
-        references = torch.autograd.grad(LOSS_VALUES[loss](model(inputs), y_true), _parameters(model))
-    largest = 0.0
+        parameters = _parameters(model)
+        required = [parameter.requires_grad for parameter in parameters]
+        for parameter in parameters:
+            parameter.requires_grad_(True)
+        try:
+            references = torch.autograd.grad(LOSS_VALUES[loss](model(inputs), y_true), parameters)
+        finally:
+            for parameter, before in zip(parameters, required, strict=True):
+                parameter.requires_grad_(before)
+    landscape = _Landscape(model, inputs, y_true, loss)
+    comparison = _Comparison("autograd", loss, tolerance)
     for position, (gradient, reference) in enumerate(zip(gradients, references, strict=True)):
-        _check_shape(position, gradient, reference)
-        differences = (gradient - reference).abs()
-        index = int(differences.argmax())
-        error = _ratio(differences.max().item(), reference.abs().max().item())
-        if not error <= tolerance:
-            by_hand, by_autograd = gradient.flatten()[index].item(), reference.flatten()[index].item()
-            raise GradientError(
-                f"{_name(position, index, reference)}: the gradient is {by_hand!r} by hand and "
-                f"{by_autograd!r} by autograd ({loss}; relative error {error:.1e}, tolerance {tolerance:.0e})"
+        noise = landscape.rounding(dtype).gradients[position]
+        found = [
+            (index, *values)
+            for index, values in enumerate(
+                zip(_values(gradient), _values(reference), _values(noise), strict=True)
             )
-        largest = max(largest, error)
-    return AutogradCheck(largest, bit_identical=all(map(torch.equal, gradients, references)))
+        ]
+        comparison.judge(position, reference, found)
+    same = all(
+        torch.equal(gradient, reference) for gradient, reference in zip(gradients, references, strict=True)
+    )
+    return AutogradCheck(comparison.verdicts(), bit_identical=same)
 
 
 @torch.no_grad()
@@ -117,51 +217,61 @@ def check_gradients(
     inputs: Tensor,
     y_true: Tensor,
     loss: str = "squared_error",
-    gradients: Sequence[Tensor] | None = None,
+    gradients: Sequence[Tensor | None] | None = None,
     *,
     n_samples_per_layer: int | None = None,
     seed: int = 0,
     epsilon: float = EPSILON,
-    tolerance: float = CENTRAL_TOLERANCE,
+    tolerance: float | None = None,
 ) -> CentralCheck:
     """Compare `gradients`, or else those of `backpropagation`, with central differences of the loss.
 
-    These are (L(w + epsilon) - L(w - epsilon)) / (2 epsilon), in float64 on copies of the parameters, for
-    every parameter or for a sample: `n_samples_per_layer` weights and as many biases a layer, by `seed`. An
-    error is relative to the larger of the two values, but to no less than a value of which the tolerance is
-    what rounding alone can make of the difference.
+    These are D(h) = (L(w + h) - L(w - h)) / 2h with h = epsilon, in float64 on copies of the parameters, for
+    every parameter or for a sample: `n_samples_per_layer` weights and as many biases a layer, by `seed`.
+
+    Two errors are allowed for. Rounding: L is off by the rounding errors of its evaluation, D(h) by these
+    over h, and the gradient by those of its own dtype (`handgrad.rounding`). Truncation: D(h) is off by a
+    multiple of h^2, to leading order. Where D(h) does not confirm a gradient, h is halved repeatedly and the
+    D(h) are extrapolated to h = 0; the change of the extrapolated values estimates the truncation error
+    (Ridders' method: Press et al., Numerical Recipes, section 5.7). A mistake in the gradient does not shrink
+    with h, so it is not forgiven.
 
     Where the perturbation takes some z across a kink of its activation (relu and leaky_relu at 0), the
-    difference says nothing about the derivative: the parameter is counted as a kink and not judged. So is one
-    at which the loss is not finite.
+    difference says nothing about the derivative: the parameter is counted as a kink and not judged. A
+    parameter at which the loss is not finite, or so large that epsilon does not change it, is not measurable.
+
+    Args:
+        model, inputs, y_true, loss, gradients: see `check_against_autograd`.
+        tolerance: of the relative error; by default CENTRAL_TOLERANCE of the model's dtype.
 
     Raises:
-        GradientError: if a relative error is above `tolerance`: the layer, the parameter and both values.
+        TypeError, ValueError: if an argument is not as described.
+        GradientError: if a gradient is wrong; with the parameter, both values and a verdict for each layer.
     """
-    if gradients is None:
-        gradients = gradients_by_hand(model, inputs, y_true, loss)
+    gradients = _checked(model, inputs, y_true, loss, gradients)
+    if n_samples_per_layer is not None:
+        arguments.check_integer("n_samples_per_layer", n_samples_per_layer, 1)
+    if not epsilon > 0:
+        raise ValueError(f"epsilon is {epsilon}; expected a number above 0")
+    dtype = _parameters(model)[0].dtype
+    tolerance = _tolerance(tolerance, CENTRAL_TOLERANCE, dtype)
     landscape = _Landscape(model, inputs, y_true, loss)
+    rounding = landscape.rounding(dtype)
+    comparison = _Comparison("central differences", loss, tolerance)
     generator = torch.Generator().manual_seed(seed)
-    checked, kinks, largest = 0, 0, 0.0
     for position, (gradient, parameter) in enumerate(zip(gradients, landscape.parameters, strict=True)):
-        _check_shape(position, gradient, parameter)
-        gradient_rounding = ROUNDINGS * torch.finfo(gradient.dtype).eps * gradient.abs().max().item()
-        for index in torch.randperm(parameter.numel(), generator=generator)[:n_samples_per_layer].tolist():
-            by_hand = gradient.flatten()[index].item()
-            difference, error = landscape.compare(
-                position, index, by_hand, gradient_rounding, epsilon, tolerance
+        indices = torch.randperm(parameter.numel(), generator=generator)[:n_samples_per_layer].tolist()
+        by_hand, noise = _values(gradient), _values(rounding.gradients[position])
+        found = [
+            (
+                index,
+                by_hand[index],
+                *landscape.reference(position, index, by_hand[index], noise[index], epsilon, tolerance),
             )
-            if math.isnan(difference):
-                kinks += 1
-            elif error <= tolerance:
-                checked, largest = checked + 1, max(largest, error)
-            else:
-                raise GradientError(
-                    f"{_name(position, index, parameter)}: the gradient is {by_hand!r} by hand and "
-                    f"{difference!r} by central differences ({loss}; relative error {error:.1e}, tolerance "
-                    f"{tolerance:.0e})"
-                )
-    return CentralCheck(sum(gradient.numel() for gradient in gradients), checked, kinks, largest)
+            for index in indices
+        ]
+        comparison.judge(position, parameter, found)
+    return CentralCheck(comparison.verdicts())
 
 
 @torch.no_grad()
@@ -172,16 +282,29 @@ def sweep_epsilon(model: Any, inputs: Tensor, y_true: Tensor, loss: str = "squar
     (slopes 1 and 2); the rounding error is proportional to 1/epsilon for both. They balance near the square
     and the cube root of the rounding unit: Nocedal and Wright, Numerical Optimization, section 8.1.
     """
-    gradient = torch.cat([part.flatten() for part in gradients_by_hand(model, inputs, y_true, loss)])
-    landscape = _Landscape(model, inputs, y_true, loss)
+    landscape, gradients = _sweepable(model, inputs, y_true, loss)
     places = [(p, i) for p, parameter in enumerate(landscape.parameters) for i in range(parameter.numel())]
+    forward = [[landscape.forward_difference(*place, step) for place in places] for step in SWEEP]
+    central = [[landscape.central_difference(*place, step)[0] for place in places] for step in SWEEP]
+    gradient = torch.cat([part.flatten() for part in gradients])
+    differences = gradient.new_tensor([forward, central])
+    # Parameters whose perturbation crosses a kink, or makes the loss infinite, have no difference.
+    smooth = differences.isfinite().all(0).all(0)
+    if not smooth.any() or gradient[smooth].norm() == 0:
+        raise ValueError(
+            "no parameter has a gradient other than 0 that can be measured with every epsilon; expected a "
+            "model with a smooth activation, such as tanh"
+        )
+    errors = (differences - gradient)[:, :, smooth].norm(dim=2) / gradient[smooth].norm()
+    of_forward, of_central = errors.tolist()
+    return EpsilonSweep(SWEEP, tuple(of_forward), tuple(of_central), _curve(of_forward), _curve(of_central))
 
-    def error(differences: list[float]) -> float:
-        return ((gradient.new_tensor(differences) - gradient).norm() / gradient.norm()).item()
 
-    forward = [error([landscape.forward_difference(*place, step) for place in places]) for step in SWEEP]
-    central = [error([landscape.central_difference(*place, step) for place in places]) for step in SWEEP]
-    return EpsilonSweep(SWEEP, tuple(forward), tuple(central), _curve(forward), _curve(central))
+def _sweepable(model: Any, inputs: Tensor, y_true: Tensor, loss: str) -> tuple["_Landscape", list[Tensor]]:
+    gradients = _checked(model, inputs, y_true, loss, None)
+    if gradients[0].dtype != torch.float64:
+        raise ValueError(f"the model's parameters are {gradients[0].dtype}; expected float64: model.double()")
+    return _Landscape(model, inputs, y_true, loss), gradients
 
 
 def _curve(errors: list[float]) -> Curve:
@@ -190,9 +313,64 @@ def _curve(errors: list[float]) -> Curve:
     truncation = [
         (math.log10(epsilon), math.log10(error))
         for epsilon, error in zip(SWEEP, errors, strict=True)
-        if 10 * best_epsilon <= epsilon <= 1e-2
+        if 10 * best_epsilon <= epsilon <= 1e-2 and error > 0
     ]
-    return Curve(best_epsilon, best_error, linear_regression(*zip(*truncation, strict=True)).slope)
+    slope = linear_regression(*zip(*truncation, strict=True)).slope if len(truncation) > 1 else math.nan
+    return Curve(best_epsilon, best_error, slope)
+
+
+class _Comparison:
+    """Gradients and references, judged tensor by tensor; at the end, the verdicts or the error."""
+
+    def __init__(self, reference: str, loss: str, tolerance: float) -> None:
+        self._reference = reference
+        self._loss = loss
+        self._tolerance = tolerance
+        self._verdicts: list[Verdict] = []
+        self._error = ""
+
+    def judge(
+        self, position: int, parameter: Tensor, found: Iterable[tuple[int, float, float, float]]
+    ) -> None:
+        """Judge entries of one weight or bias: index, gradient, reference, and what noise accounts for.
+
+        A reference of NaN is a kink, one of infinity a loss that cannot be measured.
+        """
+        checked, kinks, unmeasurable, wrong, largest = 0, 0, 0, 0, 0.0
+        for index, by_hand, reference, noise in found:
+            if math.isnan(reference):
+                kinks += 1
+                continue
+            if math.isinf(reference) or math.isnan(noise):
+                unmeasurable += 1
+                continue
+            error = relative_error(by_hand, reference)
+            if not (error <= self._tolerance or abs(by_hand - reference) <= noise):
+                wrong += 1
+                largest = max(largest, error) if math.isfinite(error) else math.inf
+                if not self._error:
+                    self._error = (
+                        f"{_name(position, index, parameter)}: the gradient is {by_hand!r} by hand and "
+                        f"{reference!r} by {self._reference} ({self._loss}; relative error {error:.1e}, "
+                        f"tolerance {self._tolerance:.0e})"
+                    )
+            elif noise <= self._tolerance * max(abs(by_hand), abs(reference)) or by_hand == reference:
+                checked, largest = checked + 1, max(largest, error)
+            else:
+                unmeasurable += 1
+        name = f"layer {position // 2 + 1}, {_part(position)}"
+        self._verdicts.append(Verdict(name, parameter.numel(), checked, kinks, unmeasurable, wrong, largest))
+
+    def verdicts(self) -> tuple[Verdict, ...]:
+        """Raises GradientError if an entry is wrong."""
+        if self._error:
+            raise GradientError("\n  ".join([self._error, *map(str, self._verdicts)]))
+        return tuple(self._verdicts)
+
+
+def relative_error(one: float, other: float) -> float:
+    """|one - other| / max(|one|, |other|); 0 where both are 0."""
+    return abs(one - other) / max(abs(one), abs(other)) if one != other else 0.0
 
 
 class _Landscape:
@@ -200,65 +378,97 @@ class _Landscape:
 
     def __init__(self, model: Any, inputs: Tensor, y_true: Tensor, loss: str) -> None:
         self._f = [model.f[layer] for layer in _layers(model)]
-        self._kinked = [_has_kink(model.df[layer]) for layer in _layers(model)]
-        self._loss = LOSS_VALUES[loss]
-        parameters = [parameter.detach() for parameter in _parameters(model)]
-        self.parameters = [parameter.double().clone() for parameter in parameters]
+        self._df = [model.df[layer] for layer in _layers(model)]
+        self._kinked = [_has_kink(derivative) for derivative in self._df]
+        self._loss = loss
+        self.parameters = [parameter.detach().double().clone() for parameter in _parameters(model)]
         self._inputs = inputs.flatten(1).double()
         self._y_true = y_true.double() if y_true.is_floating_point() else y_true
-        value, self._active = self._evaluate()
-        self._rounding = ROUNDINGS * torch.finfo(torch.float64).eps * max(1.0, abs(value))
-        # Of each layer the units that the model's own precision puts on the other side of their kink.
-        _, active = self._forward(parameters, inputs.flatten(1))
-        self._misplaced = [(own != ours).any(dim=0) for own, ours in zip(active, self._active, strict=True)]
+        self._value, self._active = self._evaluate()
+        self._loss_noise = self.rounding(torch.float64).loss
+        self._check_model(model, inputs)
 
-    def compare(
+    def rounding(self, dtype: torch.dtype) -> Rounding:
+        """What is put down to rounding in a pass of that dtype."""
+        return rounding_errors(
+            self.parameters, self._f, self._df, self._inputs, self._y_true, self._loss, self._loss_of, dtype
+        )
+
+    def _check_model(self, model: Any, inputs: Tensor) -> None:
+        """Raise ValueError unless the model's forward pass is that of its fc and f."""
+        outputs = model(inputs).double()
+        expected, _ = self._forward(self.parameters, self._inputs)
+        allowed = self.rounding(inputs.dtype).outputs + 1e-6 * expected.abs()
+        differences = (outputs - expected).abs()
+        if differences.isfinite().all() and (differences > allowed).any():
+            raise ValueError(
+                "the model's outputs are not f[l](fc[l](a)) through its layers; expected a model whose "
+                "forward pass is what its attributes fc and f say"
+            )
+
+    def reference(
         self, position: int, index: int, by_hand: float, rounding: float, epsilon: float, tolerance: float
     ) -> tuple[float, float]:
-        """The central difference, and the relative error of the gradient `by_hand`, itself off by `rounding`.
+        """A difference for the gradient `by_hand`, itself off by `rounding`, and the noise of the two.
 
-        Above the tolerance, smaller epsilons are tried: the truncation error of the difference shrinks with
-        them, a mistake in the gradient does not.
+        The difference is NaN at a kink and infinite where there is none.
         """
-        for step in (epsilon, epsilon / 10, epsilon / 100):
-            difference = self.central_difference(position, index, step)
-            floor = (rounding + self._rounding / step) / tolerance
-            error = _ratio(abs(by_hand - difference), max(abs(by_hand), abs(difference), floor))
-            if math.isnan(difference) or error <= tolerance:
+        difference, noise = self.central_difference(position, index, epsilon)
+        noise += rounding
+        if not math.isfinite(difference) or relative_error(by_hand, difference) <= tolerance:
+            return difference, noise
+        # Ridders: each row begins with a halved step, each column removes another even power of the step.
+        best, best_noise = difference, math.inf
+        rows = [[difference]]
+        for halving in range(1, HALVINGS + 1):
+            difference, noise = self.central_difference(position, index, epsilon / 2**halving)
+            if not math.isfinite(difference):
                 break
-        return difference, error
+            row = [difference]
+            for column, before in enumerate(rows[-1], start=1):
+                row.append(row[-1] + (row[-1] - before) / (4**column - 1))
+            truncation = max(abs(row[-1] - row[-2]), abs(row[-1] - rows[-1][-1]))
+            # An extrapolated value weighs the differences by 5/3 in all, or somewhat more.
+            if truncation + 2 * noise < best_noise:
+                best, best_noise = row[-1], truncation + 2 * noise
+            rows.append(row)
+        return best, (best_noise if math.isfinite(best_noise) else noise) + rounding
 
-    def central_difference(self, position: int, index: int, epsilon: float) -> float:
-        """NaN where a kink lies between the points or in the gradient's way, or the loss is not finite."""
+    def central_difference(self, position: int, index: int, epsilon: float) -> tuple[float, float]:
+        """The difference and its rounding error; NaN across a kink, infinite where it cannot be had."""
         above, below, step = self._values(position, index, epsilon, -epsilon)
-        return math.nan if self._is_misplaced(position, index) else (above - below) / step
+        if step == 0 or math.isinf(above) or math.isinf(below):
+            return math.inf, 0.0
+        return (above - below) / step, 2 * self._loss_noise / step
 
     def forward_difference(self, position: int, index: int, epsilon: float) -> float:
         above, below, step = self._values(position, index, epsilon, 0.0)
-        return (above - below) / step
+        return (above - below) / step if step else math.nan
 
     def _values(self, position: int, index: int, up: float, down: float) -> tuple[float, float, float]:
-        """The loss at the two points, NaN beyond a kink, and the distance of the points as rounded."""
+        """The loss at the two points, and their distance as rounded.
+
+        The loss is NaN beyond a kink, infinite where it is not finite.
+        """
         parameter = self.parameters[position].view(-1)
         centre = parameter[index].item()
         values = []
         for point in (centre + up, centre + down):
             parameter[index] = point
             value, active = self._evaluate()
-            same = all(map(torch.equal, active, self._active))
-            values.append(value if same and math.isfinite(value) else math.nan)
+            if not math.isfinite(value):
+                values.append(math.inf)
+            else:
+                values.append(value if all(map(torch.equal, active, self._active)) else math.nan)
         parameter[index] = centre
         return values[0], values[1], (centre + up) - (centre + down)
 
-    def _is_misplaced(self, position: int, index: int) -> bool:
-        """Whether the gradient of a parameter has passed a misplaced unit: its own, or one above."""
-        own, *above = self._misplaced[position // 2 :]
-        unit = index // (self.parameters[position].numel() // len(own))
-        return bool(own[unit]) or any(bool(units.any()) for units in above)
-
     def _evaluate(self) -> tuple[float, list[Tensor]]:
         y_pred, active = self._forward(self.parameters, self._inputs)
-        return self._loss(y_pred, self._y_true).item(), active
+        return self._loss_of(y_pred).item(), active
+
+    def _loss_of(self, y_pred: Tensor) -> Tensor:
+        return LOSS_VALUES[self._loss](y_pred, self._y_true)
 
     def _forward(self, parameters: list[Tensor], a: Tensor) -> tuple[Tensor, list[Tensor]]:
         """The outputs, and for each layer where z > 0, if its activation has a kink there."""
@@ -266,14 +476,16 @@ class _Landscape:
         layers = zip(parameters[::2], parameters[1::2], self._f, self._kinked, strict=True)
         for weight, bias, f, kinked in layers:
             z = functional.linear(a, weight, bias)
-            active.append((z > 0) & kinked)
+            if kinked:
+                active.append(z > 0)
             a = f(z)
         return a, active
 
 
 def _has_kink(derivative: Callable[[Tensor], Tensor]) -> bool:
     """Whether the derivative jumps at 0."""
-    left, right = derivative(torch.tensor([[-1e-9, 1e-9]], dtype=torch.float64)).expand(1, 2)[0].tolist()
+    values = torch.as_tensor(derivative(torch.tensor([[-1e-9, 1e-9]], dtype=torch.float64)))
+    left, right = values.expand(1, 2)[0].tolist()
     return abs(right - left) > 1e-3
 
 
@@ -286,19 +498,75 @@ def _parameters(model: Any) -> list[Tensor]:
     return [parameter for linear in linears for parameter in (linear.weight, linear.bias)]
 
 
+def _values(tensor: Tensor) -> list[float]:
+    return tensor.flatten().tolist()
+
+
 def _name(position: int, index: int, parameter: Tensor) -> str:
     """Such as `layer 2, weight[0, 3]`."""
     place = [int(i) for i in torch.unravel_index(torch.tensor(index), parameter.shape)]
-    return f"layer {position // 2 + 1}, {'bias' if position % 2 else 'weight'}{place}"
+    return f"layer {position // 2 + 1}, {_part(position)}{place}"
 
 
-def _check_shape(position: int, gradient: Tensor, parameter: Tensor) -> None:
-    if gradient.shape != parameter.shape:
-        raise GradientError(
-            f"layer {position // 2 + 1}, {'bias' if position % 2 else 'weight'}: the gradient has the shape "
-            f"{[*gradient.shape]}; expected {[*parameter.shape]}"
+def _part(position: int) -> str:
+    return "bias" if position % 2 else "weight"
+
+
+def _check_arguments(model: Any, inputs: Tensor, y_true: Tensor, loss: str) -> None:
+    if loss not in LOSS_VALUES:
+        raise ValueError(f"no loss is named {loss!r}; expected one of {', '.join(LOSS_VALUES)}")
+    arguments.check_network(model)
+    if not hasattr(model, "f") or any(layer not in model.f for layer in _layers(model)):
+        raise TypeError(
+            f"model is {arguments.describe(model)} without an activation f[l] for each layer; expected one "
+            "beside each derivative df[l]"
         )
+    inputs, y_true = arguments.check_batch("the batch", (inputs, y_true))
+    arguments.check_fit("the batch", model, loss, inputs, y_true)
 
 
-def _ratio(difference: float, scale: float) -> float:
-    return difference / scale if difference else 0.0
+def _checked(
+    model: Any, inputs: Tensor, y_true: Tensor, loss: str, gradients: Sequence[Tensor | None] | None
+) -> list[Tensor]:
+    """The gradients, one of the right shape for each weight and bias."""
+    if gradients is None:
+        gradients = gradients_by_hand(model, inputs, y_true, loss)
+    else:
+        _check_arguments(model, inputs, y_true, loss)
+    parameters = _parameters(model)
+    if isinstance(gradients, Tensor) or not isinstance(gradients, Sequence):
+        raise TypeError(
+            f"gradients is {arguments.describe(gradients)}; expected a list: dL_dw[1], dL_db[1], "
+            "dL_dw[2], ..."
+        )
+    if len(gradients) != len(parameters):
+        raise ValueError(
+            f"{len(gradients)} gradients; expected {len(parameters)}, for the weight and the bias of each "
+            "layer: dL_dw[1], dL_db[1], dL_dw[2], ..."
+        )
+    checked = []
+    for position, (gradient, parameter) in enumerate(zip(gradients, parameters, strict=True)):
+        name = f"layer {position // 2 + 1}, {_part(position)}"
+        if not isinstance(gradient, Tensor):
+            raise GradientError(
+                f"{name}: the gradient is {arguments.describe(gradient)}; expected a tensor of the shape "
+                f"{[*parameter.shape]}"
+            )
+        if gradient.shape != parameter.shape:
+            raise GradientError(
+                f"{name}: the gradient has the shape {[*gradient.shape]}; expected {[*parameter.shape]}"
+            )
+        checked.append(gradient.detach())
+    return checked
+
+
+def _tolerance(given: float | None, defaults: dict[torch.dtype, float], dtype: torch.dtype) -> float:
+    if given is None:
+        if dtype not in defaults:
+            raise ValueError(
+                f"the model's parameters are {dtype}; expected float64 or float32, or a tolerance"
+            )
+        return defaults[dtype]
+    if not given > 0:
+        raise ValueError(f"tolerance is {given}; expected a number above 0")
+    return given

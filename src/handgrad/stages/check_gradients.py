@@ -1,7 +1,7 @@
 """Check the gradients by hand against autograd and central differences, before anything is trained."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -85,10 +85,10 @@ def main(options: Options) -> None:
     logger.info("%d comparisons with central differences agree", len(central))
     check: GradientCheck = {
         "passed": True,
-        "autograd": {"tolerance": AUTOGRAD_TOLERANCE, "checks": autograd},
+        "autograd": {"tolerance": AUTOGRAD_TOLERANCE[torch.float64], "checks": autograd},
         "central_differences": {
             "epsilon": EPSILON,
-            "tolerance": CENTRAL_TOLERANCE,
+            "tolerance": CENTRAL_TOLERANCE[torch.float64],
             "checks": central,
         },
         "epsilon_sweep": epsilon_sweep(),
@@ -114,7 +114,7 @@ def against_autograd(case: Case) -> Iterator[AutogradCase]:
     buffers = Buffers(model, case.batch_size)
     buffers.forward(inputs)
     buffers.backward(y_true, case.loss)
-    gradients = {
+    gradients: dict[str, Sequence[torch.Tensor | None]] = {
         "backpropagation": gradients_by_hand(model, inputs, y_true, case.loss),
         "buffers": buffers.gradients,
     }
