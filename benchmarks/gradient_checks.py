@@ -163,7 +163,7 @@ def tables(
     planted: int,
 ) -> str:
     lines = [
-        "| Reference | dtype | Correct networks | False alarms | Parameters checked | Not measurable | At kinks |",
+        "| Reference | dtype | Networks | False alarms | Parameters checked | Not measurable | At kinks |",
         "|---|---|---|---|---|---|---|",
     ]
     checks = [(name, dtype) for name in ("autograd", "central differences") for dtype in DTYPES]

@@ -21,6 +21,7 @@ class CentralCase(Case):
     parameters: int
     parameters_checked: int
     kinks: int
+    unmeasurable: int
     largest_relative_error: float
 
 

@@ -207,6 +207,7 @@ def _gradients(check: GradientCheck) -> Record:
             "checks": len(central["checks"]),
             "parameters_checked": sum(one["parameters_checked"] for one in central["checks"]),
             "kinks": sum(one["kinks"] for one in central["checks"]),
+            "unmeasurable": sum(one["unmeasurable"] for one in central["checks"]),
             "largest_relative_error": _largest_error(central["checks"]),
         },
         "by_activation": [

@@ -117,6 +117,12 @@ def float32_checked(facts: Facts) -> bool:
 
 
 @predicate
+def rounding_too_large(facts: Facts) -> bool:
+    """For some parameters rounding alone may exceed the tolerance of finite differences."""
+    return facts["gradients"]["central_differences"]["unmeasurable"] > 0
+
+
+@predicate
 def kinks_left_out(facts: Facts) -> bool:
     """Some parameters could not be checked by finite differences."""
     return facts["gradients"]["central_differences"]["kinks"] > 0

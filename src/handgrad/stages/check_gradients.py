@@ -138,6 +138,7 @@ def against_central_differences(case: Case, seed: int) -> CentralCase:
         "parameters": check.parameters,
         "parameters_checked": check.parameters_checked,
         "kinks": check.kinks,
+        "unmeasurable": check.unmeasurable,
         "largest_relative_error": check.largest_relative_error,
     }
 

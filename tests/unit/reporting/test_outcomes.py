@@ -416,6 +416,9 @@ SENTENCES = {
     "an activation has a kink": lambda r: any(
         c["kinks"] for c in r["gradient_check"]["central_differences"]["checks"]
     ),
+    "rounding leaves fewer digits": lambda r: any(
+        c["unmeasurable"] for c in r["gradient_check"]["central_differences"]["checks"]
+    ),
     "the gradient is right": slopes,
     "Theory predicts": lambda r: not slopes(r),
     "this correct gradient breaks it": breaks_square,
