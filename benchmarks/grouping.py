@@ -17,8 +17,8 @@ import pandas
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.append(str(ROOT / "tests/slurm"))
-from cluster import started  # noqa: E402
+sys.path.append(str(ROOT / "tests"))
+from helpers.cluster import started  # noqa: E402
 
 SLURM = ["--workflow-profile", "profiles/slurm", "--slurm-init-seconds-before-status-checks", "5"]
 CORES = 2

@@ -3,6 +3,7 @@ import hashlib
 import shutil
 import threading
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 from helpers.projects import SMALL, copy_project, run
@@ -11,9 +12,10 @@ from helpers.small_archives import write_archive
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Mark long tests as slow too, so that -m "not slow" leaves out both."""
+    """Mark as slow what runs Snakemake (everything but the unit tests) and what is long."""
     for item in items:
-        if item.get_closest_marker("long"):
+        in_units = Path(__file__).parent / "unit" in item.path.parents
+        if not in_units or item.get_closest_marker("long"):
             item.add_marker("slow")
 
 

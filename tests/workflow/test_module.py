@@ -1,5 +1,7 @@
 """handgrad as a module of another workflow: in another folder, with that workflow's config and a prefix."""
 
+import shutil
+
 import yaml
 from helpers.projects import copy_project, result_files, snakemake
 
@@ -50,3 +52,13 @@ def test_another_workflow_gets_the_same_report(finished_run, small_config, tmp_p
     del plain["report.pdf"], expected["report.pdf"]
     assert plain == expected
     assert (thesis / "thesis.md").read_bytes() == files["report.md"]
+
+
+def test_a_snakefile_without_its_templates_says_what_to_do(small_config, tmp_path):
+    handgrad = copy_project(tmp_path / "handgrad", small_config)
+    # As a remote module sees it: the included files are there, what they read is not.
+    shutil.rmtree(handgrad / "workflow/schemas")
+    result = snakemake(handgrad, "--cores", "1")
+    assert result.returncode == 1
+    assert "without its templates and schema; clone handgrad" in result.stdout
+    assert "Traceback" not in result.stdout

@@ -5,10 +5,7 @@ import pty
 import subprocess
 import sys
 
-import pytest
 from helpers.projects import environment, run
-
-pytestmark = pytest.mark.slow
 
 
 def on_a_terminal(folder, *options):

@@ -18,6 +18,16 @@ from handgrad.stages.command_line import flags
 ROOT = Path(os.path.relpath(Path(str(workflow.current_basedir)).parents[1]))
 if ROOT != Path():
     ROOT = ROOT.resolve()
+if not (ROOT / "workflow/schemas").is_dir():
+    raise WorkflowError(
+        f"handgrad's Snakefile was loaded from {workflow.current_basedir}, without its templates and schema; "
+        "clone handgrad and name the clone's Snakefile in the module (docs/cluster.md)"
+    )
+if workflow.storage_settings and workflow.storage_settings.default_storage_provider:
+    raise WorkflowError(
+        "handgrad's steps share their files on one file system; leave out --default-storage-provider "
+        "(docs/cluster.md)"
+    )
 
 
 def checked(check, *arguments):

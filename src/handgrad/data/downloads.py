@@ -1,7 +1,8 @@
-"""Download a file that a checksum describes, from the fastest of several mirrors."""
+"""Download a file that a checksum describes, from one of the fast mirrors among several."""
 
 import hashlib
 import logging
+import random
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -32,7 +33,7 @@ class Patience:
     least_bytes: int = 20_000
     tries: int = 5
     pause: float = 1.0
-    probe_bytes: int = 400_000
+    probe_bytes: int = 100_000
     probe_seconds: float = 6.0
 
 
@@ -47,7 +48,7 @@ def download(
     most_bytes: int,
     patience: Patience = Patience(),
 ) -> str:
-    """Download to `target` from the fastest mirror that answers, else the next, and return its URL.
+    """Download to `target` from a fast mirror that answers, else the next, and return its URL.
 
     What arrived of a broken download lies beside the target, in a file that ends in .part, and is continued
     later, from whichever mirror. Only a file of the right checksum takes the target's name.
@@ -84,7 +85,11 @@ def download(
 
 
 def rank_mirrors(mirrors: Sequence[str], patience: Patience) -> list[str]:
-    """The mirrors that answer, fastest first, by the time that the first bytes of the file take."""
+    """The mirrors that answer, in the order in which to try them.
+
+    First, in random order, those at least half as fast as the fastest, judged by the first bytes of the file:
+    a class that starts together spreads over them. Then the others, fastest first.
+    """
     if not mirrors:
         return []
     with ThreadPoolExecutor(len(mirrors)) as pool:
@@ -92,7 +97,10 @@ def rank_mirrors(mirrors: Sequence[str], patience: Patience) -> list[str]:
     for url, speed in zip(mirrors, speeds, strict=True):
         logger.info("mirror %s: %s", url, "no answer" if speed is None else f"{speed / 1e3:.0f} kB/s")
     answering = [(speed, url) for url, speed in zip(mirrors, speeds, strict=True) if speed is not None]
-    return [url for _, url in sorted(answering, key=lambda pair: -pair[0])]
+    answering.sort(reverse=True)
+    fast = [url for speed, url in answering if speed >= answering[0][0] / 2]
+    slow = [url for _, url in answering[len(fast) :]]
+    return [*random.sample(fast, len(fast)), *slow]
 
 
 def _speed(url: str, patience: Patience) -> float | None:

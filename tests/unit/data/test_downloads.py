@@ -9,6 +9,7 @@ from typing import ClassVar
 
 import pytest
 
+from handgrad.data import downloads
 from handgrad.data.downloads import Patience, Unreachable, download, rank_mirrors
 from handgrad.errors import DataError
 
@@ -409,3 +410,16 @@ def test_a_mirror_that_has_no_range_of_the_whole_file_is_given_up(tmp_path):
     with serving(Unsatisfiable) as url, pytest.raises(DataError, match="every download broke off"):
         download([url], MD5, tmp_path / "archive", MOST, PATIENCE)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_mirrors_of_like_speed_share_the_load_and_slow_ones_come_last(monkeypatch):
+    speeds = {"a": 1000.0, "b": 900.0, "c": 600.0, "slow": 90.0, "slower": 60.0, "dead": None}
+    monkeypatch.setattr(downloads, "_speed", lambda url, patience: speeds[url])
+    orders = {tuple(rank_mirrors(list(speeds), PATIENCE)) for _ in range(200)}
+    assert {order[0] for order in orders} == {"a", "b", "c"}
+    assert {order[3:] for order in orders} == {("slow", "slower")}
+
+
+def test_without_any_mirror_that_answers_there_is_no_order(monkeypatch):
+    monkeypatch.setattr(downloads, "_speed", lambda url, patience: None)
+    assert rank_mirrors(["a", "b"], PATIENCE) == []

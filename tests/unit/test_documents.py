@@ -1,0 +1,30 @@
+"""The documents: finished, and true to the project where that can be read off."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("report/**/*.j2")])
+# What stands for text that is yet to be written.
+PLACEHOLDER = re.compile(
+    r"\b(TODO|FIXME|TBD|XXX|PLACEHOLDER)\b|^\s*[A-Z]{4,}(-[A-Z]+)*\s*$|\blorem ipsum\b", re.MULTILINE
+)
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_placeholder_is_left(path):
+    assert not [match[0] for match in PLACEHOLDER.finditer(path.read_text(encoding="utf-8"))]
+
+
+@pytest.mark.parametrize("text", ["a\n\nGROUPING-TABLE\n", "TODO: sizes", "See TBD.", "  FIGURE\n"])
+def test_a_placeholder_is_found(text):
+    assert PLACEHOLDER.search(text)
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_relative_link_leads_to_a_file(path):
+    links = re.findall(r"\]\(([^)#:{ ]+)\)", path.read_text(encoding="utf-8"))
+    if path.suffix == ".md":
+        assert [link for link in links if not (path.parent / link).exists()] == []
