@@ -7,6 +7,8 @@ from numbers import Real
 import torch
 from torch import Tensor
 
+from handgrad.arguments import describe
+
 BLOCK = 2**16  # values; the blocks of an update that belong together fit into a processor's cache
 
 
@@ -75,7 +77,7 @@ class ManualSGD:
         settings = {"lr": lr, "weight_decay": weight_decay, "momentum": momentum, "dampening": dampening}
         for name, value in settings.items():
             if not isinstance(value, Real):
-                raise TypeError(f"{name} is {value!r}; expected a number")
+                raise TypeError(f"{name} is {describe(value)}; expected a number")
             if not math.isfinite(value) or (value < 0 and name != "dampening"):
                 raise ValueError(f"{name} is {value}; expected a finite number, at least 0")
         if nesterov and (momentum == 0 or dampening != 0):
