@@ -16,6 +16,7 @@ if "--lint" in sys.argv:
 
 
 include: "workflow/rules/lock.smk"
+include: "workflow/rules/integrity.smk"
 include: "workflow/rules/common.smk"
 include: "workflow/rules/preflight.smk"
 include: "workflow/rules/data.smk"
@@ -30,4 +31,5 @@ rule all:
     default_target: True
     input:
         REPORTS,
+        MANIFESTS,
         "results/run_times.csv",

@@ -176,7 +176,7 @@ def measure(source: Path, folder: Path, combinations: int, turns: int) -> dict[s
     fill_runs(source, folder)
     wall = snakemake(folder)
     benchmarks = {
-        stage: pandas.read_csv(folder / f"results/benchmarks/{stage}.tsv", sep="\t") for stage in STAGES
+        stage: pandas.read_csv(folder / f"logs/benchmarks/{stage}.tsv", sep="\t") for stage in STAGES
     }
     return {
         "combinations": combinations,

@@ -90,7 +90,7 @@ def result_files(folder: Path) -> dict[str, bytes]:
     return {
         str(path.relative_to(results)): path.read_bytes()
         for path in sorted(results.rglob("*"))
-        if path.is_file() and "benchmarks" not in path.parts and path.name != "run_times.csv"
+        if path.is_file() and path.stem != "run_times"
     }
 
 

@@ -4,10 +4,11 @@ rule fetch:
     output:
         archive="results/data/cifar-10-python.tar.gz",
         source="results/data/source.json",
+        manifest="results/manifests/fetch.json",
     log:
         "logs/fetch.log",
     benchmark:
-        "results/benchmarks/fetch.tsv"
+        "logs/benchmarks/fetch.tsv"
     localrule: True
     threads: 1
     resources:
@@ -40,10 +41,11 @@ rule prepare:
         validation="results/data/validation.safetensors",
         test="results/data/test.safetensors",
         summary="results/data/summary.json",
+        manifest="results/manifests/prepare.json",
     log:
         "logs/prepare.log",
     benchmark:
-        "results/benchmarks/prepare.tsv"
+        "logs/benchmarks/prepare.tsv"
     threads: 1
     resources:
         mem_mb=growing(3000),

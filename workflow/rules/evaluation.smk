@@ -1,16 +1,17 @@
 rule compare:
     input:
         expand(
-            "results/runs/{run}/{trainer}/model.safetensors",
+            "results/runs/{run}/{trainer}/manifest.json",
             run=RUNS,
             trainer=TRAINERS,
         ),
     output:
         comparison="results/comparison.json",
+        manifest="results/manifests/compare.json",
     log:
         "logs/compare.log",
     benchmark:
-        "results/benchmarks/compare.tsv"
+        "logs/benchmarks/compare.tsv"
     localrule: True
     threads: 1
     resources:
@@ -48,10 +49,11 @@ rule select:
             category="Selection",
         ),
         model="results/selected/model.safetensors",
+        manifest="results/manifests/select.json",
     log:
         "logs/select.log",
     benchmark:
-        "results/benchmarks/select.tsv"
+        "logs/benchmarks/select.tsv"
     localrule: True
     threads: 1
     resources:
@@ -74,10 +76,11 @@ rule baselines:
     output:
         model="results/baselines/logistic_regression.safetensors",
         baselines="results/baselines/baselines.json",
+        manifest="results/manifests/baselines.json",
     log:
         "logs/baselines.log",
     benchmark:
-        "results/benchmarks/baselines.tsv"
+        "logs/benchmarks/baselines.tsv"
     threads: 1
     resources:
         mem_mb=growing(3000),
@@ -109,10 +112,11 @@ rule evaluate:
             caption="../../report/captions/predictions.rst",
             category="Evaluation",
         ),
+        manifest="results/manifests/evaluate.json",
     log:
         "logs/evaluate.log",
     benchmark:
-        "results/benchmarks/evaluate.tsv"
+        "logs/benchmarks/evaluate.tsv"
     threads: 1
     resources:
         mem_mb=growing(3000),

@@ -1,10 +1,11 @@
 rule check_gradients:
     output:
         check="results/gradients/check.json",
+        manifest="results/manifests/check_gradients.json",
     log:
         "logs/check_gradients.log",
     benchmark:
-        "results/benchmarks/check_gradients.tsv"
+        "logs/benchmarks/check_gradients.tsv"
     threads: 1
     resources:
         mem_mb=growing(1500),

@@ -23,6 +23,15 @@ STAGES = [
     "report",
     "render",
 ]
+# The manifests of all jobs but the trainings, which `compare` demands.
+MANIFESTS = [
+    f"results/manifests/{name}.json"
+    for name in [
+        *(stage for stage in STAGES if stage not in ("train", "render")),
+        *(f"render_{form}" for form in config["report"]["formats"] if form != "md"),
+        "run_times",
+    ]
+]
 
 
 rule figures:
@@ -44,10 +53,11 @@ rule figures:
             )
             for name, ending in FIGURES.items()
         ],
+        manifest="results/manifests/figures.json",
     log:
         "logs/figures.log",
     benchmark:
-        "results/benchmarks/figures.tsv"
+        "logs/benchmarks/figures.tsv"
     threads: 1
     resources:
         mem_mb=growing(1000),
@@ -78,10 +88,11 @@ rule facts:
             caption="../../report/captions/facts.rst",
             category="Report",
         ),
+        manifest="results/manifests/facts.json",
     log:
         "logs/facts.log",
     benchmark:
-        "results/benchmarks/facts.tsv"
+        "logs/benchmarks/facts.tsv"
     localrule: True
     threads: 1
     resources:
@@ -104,16 +115,17 @@ rule facts:
 
 rule report:
     input:
-        sorted((ROOT / "report").glob("**/*.j2")),
         template=ROOT / "report/report.md.j2",
         bibliography=ROOT / "report/references.bib",
+        made_from=sorted((ROOT / "report").glob("**/*.j2")),
         facts=rules.facts.output.facts,
     output:
         report="results/report.md",
+        manifest="results/manifests/report.json",
     log:
         "logs/report.log",
     benchmark:
-        "results/benchmarks/report.tsv"
+        "logs/benchmarks/report.tsv"
     localrule: True
     threads: 1
     resources:
@@ -131,17 +143,18 @@ rule report:
 
 rule render:
     input:
-        rules.figures.output,
         report=rules.report.output.report,
+        made_from=rules.figures.output.figures,
         style=lambda wildcards: sorted(
             (ROOT / "report/style").glob(f"{wildcards.format}/*")
         ),
     output:
         document="results/report.{format}",
+        manifest="results/manifests/render_{format}.json",
     log:
         "logs/render_{format}.log",
     benchmark:
-        "results/benchmarks/render_{format}.tsv"
+        "logs/benchmarks/render_{format}.tsv"
     wildcard_constraints:
         format="html|pdf",
     localrule: True
@@ -165,6 +178,7 @@ rule run_times:
         facts=rules.facts.output.facts,
     output:
         run_times="results/run_times.csv",
+        manifest="results/manifests/run_times.json",
     log:
         "logs/run_times.log",
     localrule: True
@@ -175,11 +189,12 @@ rule run_times:
     params:
         command=command(
             "run_times",
-            benchmarks=lambda wildcards, input, output: Path(
-                output.run_times
-            ).with_name("benchmarks"),
+            benchmarks=lambda wildcards, input, output: Path(output.run_times).parents[
+                1
+            ]
+            / "logs/benchmarks",
         ),
-        settings=settings(),
+        settings=settings(runs=list(RUNS), trainers=TRAINERS),
         code=fingerprint("run_times"),
     message:
         "Listing the run times"

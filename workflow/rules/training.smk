@@ -9,10 +9,11 @@ rule train:
         history=f"{RUN}/history.csv",
         metrics=f"{RUN}/metrics.json",
         predictions=f"{RUN}/validation_predictions.csv",
+        manifest=f"{RUN}/manifest.json",
     log:
         "logs/train/{run}/{trainer}.log",
     benchmark:
-        "results/benchmarks/train/{run}/{trainer}.tsv"
+        "logs/benchmarks/train/{run}/{trainer}.tsv"
     # Trainings first: the short jobs that wait for nothing then fill the cores while the last ones end.
     priority: 10
     threads: config["training"]["threads"]

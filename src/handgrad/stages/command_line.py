@@ -19,24 +19,66 @@ import logging
 import sys
 import types
 from argparse import ArgumentParser, ArgumentTypeError
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from handgrad.errors import HandgradError
+from handgrad.pipeline.manifests import checked_inputs, manifest_text
+from handgrad.stages.files import write_text
 
 Options = TypeVar("Options")
 
 
-def run_stage(main: Callable[[Options], None], options: type[Options]) -> None:
+def run_stage(main: Callable[[Options], None], options: type[Options], run_files: Sequence[str] = ()) -> None:
     """Call `main` with the options of this process's command line.
 
+    Every stage also takes `--output-manifest PATH`: the files that the options name, and those of
+    `--made-from`, which the stage finds by itself, are then checked first, and a manifest of them and of the
+    outputs is written last (see `handgrad.pipeline.manifests`).
+
     An error that the user can cause becomes one line on standard error and exit status 1.
+
+    Args:
+        run_files: the files that `main` reads of each trainer's folder in `run_folders`.
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
-        main(parse(options))
+        parser = _parser(options)
+        parser.add_argument("--output-manifest", type=Path)
+        parser.add_argument("--made-from", type=Path, nargs="*", default=[])
+        values = vars(parser.parse_args())
+        manifest, more_inputs = values.pop("output_manifest"), values.pop("made_from")
+        if manifest is None:
+            main(options(**values))
+            return
+        inputs = checked_inputs([*_inputs(values, run_files), *more_inputs])
+        main(options(**values))
+        stage = Path(sys.argv[0]).stem
+        outputs = [path for name, path in _paths(values) if name.startswith("output_")]
+        write_text(manifest, manifest_text(stage, manifest, inputs, outputs))
     except (HandgradError, OSError) as error:
         sys.exit(f"error: {error}")
+
+
+def _inputs(values: Mapping[str, Any], run_files: Sequence[str]) -> list[Path]:
+    """The files that a stage reads: those that the options name, and `run_files` of each training."""
+    files = [path for name, path in _paths(values) if not name.startswith("output_") and path.is_file()]
+    trainers = values.get("trainers") or [values.get("trainer")]
+    return files + [
+        folder / str(trainer) / name
+        for folder in values.get("run_folders", [])
+        for trainer in trainers
+        for name in run_files
+    ]
+
+
+def _paths(values: Mapping[str, Any]) -> Iterator[tuple[str, Path]]:
+    """Each path among the values of options, with the option's name."""
+    for name, value in values.items():
+        for path in value if isinstance(value, list) else [value]:
+            if isinstance(path, Path):
+                yield name, path
 
 
 def parse(options: type[Options], arguments: Sequence[str] | None = None) -> Options:
@@ -51,13 +93,17 @@ def parse(options: type[Options], arguments: Sequence[str] | None = None) -> Opt
     Raises:
         HandgradError: if an option is unknown or missing, or a value is not of the option's type.
     """
+    return options(**vars(_parser(options).parse_args(arguments)))
+
+
+def _parser(options: type[Any]) -> ArgumentParser:
     parser = _Parser(description=sys.modules[options.__module__].__doc__, allow_abbrev=False)
     hints = get_type_hints(options, include_extras=True)
-    for field in dataclasses.fields(options):  # type: ignore[arg-type]
+    for field in dataclasses.fields(options):
         required = field.default is dataclasses.MISSING
         presence = {"required": True} if required else {"default": field.default}
         parser.add_argument(_flag(field.name), **presence, **_argument(hints[field.name]))
-    return options(**vars(parser.parse_args(arguments)))
+    return parser
 
 
 def flags(values: Mapping[str, Any]) -> list[str]:

@@ -98,4 +98,4 @@ def agreements(folders: list[Path]) -> list[Agreement]:
 
 
 if __name__ == "__main__":
-    run_stage(main, Options)
+    run_stage(main, Options, run_files=RUN_FILES)

@@ -102,4 +102,4 @@ def read_curves(folders: list[Path], trainer: str, selection: Selection) -> list
 
 
 if __name__ == "__main__":
-    run_stage(main, Options)
+    run_stage(main, Options, run_files=("history.csv",))

@@ -14,6 +14,8 @@ from handgrad.stages.files import read_json, write_text
 class Options:
     benchmarks: Annotated[Path, "folder of Snakemake's benchmark files, .tsv"]
     facts: Annotated[Path, "with the expected time of a training"]
+    runs: Annotated[list[str], "folders of the config's runs; earlier experiments have left others"]
+    trainers: list[str]
     output_run_times: Path
 
 
@@ -22,8 +24,11 @@ def main(options: Options) -> None:
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
     writer.writerow(["job", "seconds", "max_rss_mb", "expected_seconds", "ratio"])
+    trainings = {f"train/{run}/{trainer}" for run in options.runs for trainer in options.trainers}
     for path in sorted(options.benchmarks.rglob("*.tsv")):
         job = path.relative_to(options.benchmarks).as_posix().removesuffix(".tsv")
+        if job.startswith("train/") and job not in trainings:
+            continue
         with path.open(encoding="utf-8", newline="") as file:
             for row in csv.DictReader(file, delimiter="\t"):
                 of_training = ["", ""]

@@ -190,4 +190,4 @@ def pairs(compared: Sequence[tuple[Candidate, Candidate]], names: list[str]) -> 
 
 
 if __name__ == "__main__":
-    run_stage(main, Options)
+    run_stage(main, Options, run_files=("metrics.json", "validation_predictions.csv"))

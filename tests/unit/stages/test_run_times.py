@@ -10,6 +10,7 @@ def run_stage(folder):
         [
             *(sys.executable, "-m", "handgrad.stages.run_times"),
             *("--benchmarks", folder / "benchmarks", "--facts", folder / "facts.json"),
+            *("--runs", "lr~0.1", "--trainers", "train"),
             *("--output-run-times", folder / "run_times.csv"),
         ],
         capture_output=True,
@@ -21,6 +22,10 @@ def test_every_job_is_listed_with_its_seconds_and_memory(tmp_path):
     run = tmp_path / "benchmarks/train/lr~0.1/train.tsv"
     run.parent.mkdir(parents=True)
     run.write_text(HEADS + "61.5\t0:01:01\t512.25\t1\t1\t1\t0\t0\t99\t60\n")
+    # Of a combination that was taken out of the config.
+    earlier = tmp_path / "benchmarks/train/lr~0.2/train.tsv"
+    earlier.parent.mkdir()
+    earlier.write_text(run.read_text())
     (tmp_path / "benchmarks/fetch.tsv").write_text(HEADS + "3.25\t0:00:03\t-\t1\t1\t1\t0\t0\t99\t3\n")
     (tmp_path / "facts.json").write_text('{"cost": {"seconds_by_run": {"lr~0.1": 50.0}}}')
     assert run_stage(tmp_path).returncode == 0

@@ -1,0 +1,113 @@
+"""Files under results/ edited, truncated, deleted ... one at a time: each is made again, to the same bytes.
+
+`pytest -m long` tampers with every file in every way; the default with one file of each kind.
+"""
+
+import os
+import shutil
+
+import pytest
+from helpers.projects import copy_project, run, snakemake
+
+RUN = "runs/lr~0.01/weight_decay~0.0/momentum~0.0/seed~256"
+
+
+def edit(path):
+    path.write_bytes(path.read_bytes().replace(b"1", b"2") + b"\n")
+
+
+def truncate(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def flip(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def flip_unseen(path):
+    """As a disk may: neither size nor modification time tells."""
+    status = path.stat()
+    flip(path)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def delete(path):
+    path.unlink()
+
+
+def back_date(path):
+    os.utime(path, (946684800, 946684800))
+
+
+WAYS = {function.__name__: function for function in (edit, truncate, flip, flip_unseen, delete, back_date)}
+# A sample of the jobs and of the formats, and of files that the report does not rest on directly.
+SAMPLE = [
+    ("flip_unseen", f"{RUN}/train_manual_update/model.safetensors"),
+    ("edit", f"{RUN}/train/metrics.json"),
+    ("delete", f"{RUN}/train_manual_backprop/history.csv"),
+    ("edit", f"{RUN}/train/manifest.json"),
+    ("truncate", "selected/model.safetensors"),
+    ("delete", "manifests/evaluate.json"),
+    ("edit", "facts.json"),
+    ("back_date", "data/train.safetensors"),
+    ("flip", "figures/leaderboard.svg"),
+    ("truncate", "report.pdf"),
+    ("edit", "run_times.csv"),
+]
+
+
+def contents(project):
+    results = project / "results"
+    return {
+        path.relative_to(results).as_posix(): path.read_bytes()
+        for path in results.rglob("*")
+        if path.is_file()
+    }
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, small_config):
+    config = small_config | {"hyperparameters": small_config["hyperparameters"][:1]}
+    folder = copy_project(tmp_path_factory.mktemp("tampering") / "project", config)
+    run(folder)
+    return folder
+
+
+def check(project, way, name):
+    """Tamper with a file, run Snakemake twice; every file is as it was, and the second run does nothing."""
+    undisturbed = contents(project)
+    WAYS[way](project / "results" / name)
+    for attempt in ("first", "second"):
+        result = snakemake(project, "--cores", "2")
+        assert result.returncode == 0, (attempt, result.stdout)
+        found = contents(project)
+        # Run times are measured again where a job runs again.
+        measured = {"run_times.csv", "manifests/run_times.json"}
+        different = {
+            key for key in found.keys() | undisturbed.keys() if found.get(key) != undisturbed.get(key)
+        }
+        assert different <= measured, (attempt, different)
+        assert found.keys() == undisturbed.keys()
+        if attempt == "first" and way != "back_date":
+            assert f"results/{name}" in result.stdout
+    assert "Nothing to be done" in result.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("way", "name"), SAMPLE)
+def test_a_file_that_was_tampered_with_is_made_again(finished, tmp_path, way, name):
+    project = tmp_path / "project"
+    shutil.copytree(finished, project)
+    check(project, way, name)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("way", WAYS)
+def test_every_file_that_was_tampered_with_is_made_again(finished, tmp_path, way):
+    project = tmp_path / "project"
+    shutil.copytree(finished, project)
+    for name in sorted(contents(project)):
+        check(project, way, name)
+        print(f"{way}: {name}", flush=True)

@@ -1,0 +1,130 @@
+import json
+import os
+
+import pytest
+
+from handgrad.errors import HandgradError
+from handgrad.pipeline.manifests import (
+    Hashes,
+    altered,
+    checked_inputs,
+    file_sha256,
+    manifest_text,
+    read_manifest,
+)
+
+# sha256sum of the texts "data" and "model".
+DATA = "3a6eb0790f39ac87c94f3856b2dd2c5d110e6811602261a9a923d3bb23adc8b7"
+MODEL = "9372c470eeadd5ecd9c3c74c2b3cb633f8e2f2fad799250a0f70d652b6b825e4"
+
+
+@pytest.fixture
+def results(tmp_path):
+    """The data of one job, and a training of it."""
+    results = tmp_path / "results"
+    for folder in ("data", "manifests", "runs/one/train"):
+        (results / folder).mkdir(parents=True)
+    data, model = results / "data/train", results / "runs/one/train/model"
+    data.write_text("data")
+    model.write_text("model")
+    prepare, train = results / "manifests/prepare.json", results / "runs/one/train/manifest.json"
+    prepare.write_text(manifest_text("prepare", prepare, {}, [data]))
+    train.write_text(manifest_text("train", train, {data: file_sha256(data)}, [model]))
+    return results
+
+
+def test_a_manifest_holds_relative_paths_and_hashes(results):
+    content = json.loads((results / "runs/one/train/manifest.json").read_text())
+    content.pop("sha256_of_this")
+    assert content == {
+        "stage": "train",
+        "inputs": {"../../../data/train": DATA},
+        "outputs": {"model": MODEL},
+    }
+
+
+def test_results_that_nobody_touched_are_not_altered_even_in_another_place(results, tmp_path):
+    assert altered(results, Hashes()) == {}
+    results.rename(tmp_path / "moved")
+    assert altered(tmp_path / "moved", Hashes()) == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "manifest", "job"),
+    [
+        ("data/train", "manifests/prepare.json", "prepare"),
+        ("runs/one/train/model", "runs/one/train/manifest.json", "train"),
+    ],
+)
+def test_a_changed_or_missing_output_is_named_with_its_rule(results, name, manifest, job):
+    (results / name).write_text("other")
+    reason = f"{results / name} is not what the rule {job} wrote"
+    assert altered(results, Hashes()) == {results / manifest: reason}
+    (results / name).unlink()
+    assert altered(results, Hashes()) == {results / manifest: f"{results / name} is missing"}
+
+
+def test_any_change_of_a_manifest_is_found(results):
+    path = results / "manifests/prepare.json"
+    good = path.read_bytes()
+    for position in range(len(good)):
+        damaged = bytearray(good)
+        damaged[position] ^= 1
+        path.write_bytes(damaged)
+        assert list(altered(results, Hashes())) == [path]
+        with pytest.raises(HandgradError, match="this manifest was changed; run snakemake again"):
+            read_manifest(path)
+
+
+def test_a_job_refuses_what_another_one_did_not_write(results):
+    assert checked_inputs([results / "data/train"]) == {results / "data/train": DATA}
+    (results / "data/train").write_text("other")
+    with pytest.raises(
+        HandgradError, match=r"data/train: not the file that the rule prepare wrote .*; run snakemake again"
+    ):
+        checked_inputs([results / "data/train"])
+    (results / "runs/one/train/model").write_text("other")
+    with pytest.raises(HandgradError, match="model: not the file that the rule train wrote"):
+        checked_inputs([results / "runs/one/train/model"])
+
+
+def test_a_file_that_no_job_made_is_taken_as_it_is(tmp_path):
+    (tmp_path / "template").write_text("data")
+    assert checked_inputs([tmp_path / "template"]) == {tmp_path / "template": DATA}
+
+
+def test_an_edit_that_restores_size_and_time_is_found_although_hashes_are_kept(results, tmp_path):
+    path = results / "data/train"
+    hashes = Hashes(tmp_path / "store.json")
+    assert altered(results, hashes) == {}
+    hashes.save()
+    status = path.stat()
+    path.write_text("atad")
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert list(altered(results, Hashes(tmp_path / "store.json"))) == [results / "manifests/prepare.json"]
+
+
+def test_kept_hashes_spare_reading_and_a_damaged_store_costs_nothing_but_time(results, tmp_path, monkeypatch):
+    store = tmp_path / "store.json"
+    hashes = Hashes(store)
+    altered(results, hashes)
+    hashes.save()
+    monkeypatch.setattr("handgrad.pipeline.manifests.file_sha256", lambda path: pytest.fail(f"reads {path}"))
+    assert altered(results, Hashes(store)) == {}
+    monkeypatch.undo()
+    store.write_text("{")
+    assert altered(results, Hashes(store)) == {}
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "model"])
+def test_what_was_made_from_a_training_that_is_gone_no_longer_holds(results, name):
+    model, compare = results / "runs/one/train/model", results / "manifests/compare.json"
+    (results / "comparison").write_text("equal")
+    compare.write_text(
+        manifest_text("compare", compare, {model: file_sha256(model)}, [results / "comparison"])
+    )
+    assert altered(results, Hashes()) == {}
+    (results / "runs/one/train" / name).unlink()
+    reasons = altered(results, Hashes())
+    assert reasons[compare] == f"{compare} was made from ../runs/one/train, which is missing or changed"
+    assert results / "manifests/prepare.json" not in reasons

@@ -1,0 +1,16 @@
+# Jobs whose results were changed or deleted count as unfinished, so that they run again.
+from contextlib import suppress
+from pathlib import Path
+
+from snakemake.logging import logger
+
+from handgrad.pipeline.manifests import Hashes, altered
+
+if workflow.is_main_process and Path("results").is_dir():
+    hashes = Hashes(Path(".snakemake/handgrad_hashes.json"))
+    for manifest, reason in altered(Path("results"), hashes).items():
+        logger.warning(f"{reason}; its job runs again.")
+        # A job is finished when its manifest is there. Removed even in a dry run, which else plans nothing.
+        with suppress(OSError):  # read-only results, which no job can change
+            manifest.unlink()
+    hashes.save()
