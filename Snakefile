@@ -16,9 +16,9 @@ if "--lint" in sys.argv:
 
 
 include: "workflow/rules/lock.smk"
-include: "workflow/rules/integrity.smk"
 include: "workflow/rules/common.smk"
 include: "workflow/rules/preflight.smk"
+include: "workflow/rules/integrity.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/checking.smk"
 include: "workflow/rules/gradients.smk"

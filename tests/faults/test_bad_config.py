@@ -145,6 +145,8 @@ VALUES = [
     ("report: {title: '  '}", "report.title is '  '; expected one line of text, not blank"),
     ('report: {title: "two\\nlines"}', "report.title is 'two\\nlines'; expected one line of text"),
     ('report: {title: "a\\0b"}', "report.title is 'a\\x00b'; expected one line of text"),
+    ('report: {title: "a\\ufffe"}', "report.title is 'a\\ufffe'; expected one line of text"),
+    ('report: {authors: ["\\uffff"]}', "report.authors[0] is '\\uffff'; expected one line of text"),
     ('report: {authors: ["\\ud800"]}', "report.authors[0] is '\\ud800'; expected one line of text"),
     (f"report: {{title: {'x' * 201}}}", "report.title is 'xxx", "at most 200 characters"),
     # Empty lists, the same twice.

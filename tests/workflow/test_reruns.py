@@ -38,10 +38,10 @@ def test_reordered_combinations_train_nothing(project):
     assert "train" not in planned(project)
 
 
-def test_template_edit_reruns_only_the_report(project):
+def test_template_edit_reruns_only_the_report_and_the_facts_that_tell_of_edits(project):
     answer = project / "report/answers/d.md.j2"
     answer.write_text(answer.read_text() + "\nOne more sentence.\n")
-    assert planned(project) == {"report": 1, "render": 2, "run_times": 1}
+    assert planned(project) == {"facts": 1, "report": 1, "render": 2, "run_times": 1}
 
 
 def test_style_edit_typesets_only_the_format_that_uses_it(project):

@@ -1,11 +1,13 @@
 # The validated config, the runs that it asks for, and the fingerprints of the stages' code.
 import json
+import locale
 import os
 import re
 import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 
 from handgrad.errors import ConfigError
 from handgrad.hyperparameters import run_path
@@ -28,6 +30,18 @@ if workflow.storage_settings and workflow.storage_settings.default_storage_provi
         "handgrad's steps share their files on one file system; leave out --default-storage-provider "
         "(docs/cluster.md)"
     )
+
+# With an unknown locale bash would print a warning for each job.
+before = locale.setlocale(locale.LC_ALL)
+try:
+    locale.setlocale(locale.LC_ALL, "")
+except locale.Error:
+    logger.warning(
+        "The locale of the environment is not installed; the jobs use C.UTF-8."
+    )
+    os.environ["LC_ALL"] = "C.UTF-8"
+finally:
+    locale.setlocale(locale.LC_ALL, before)
 
 
 def checked(check, *arguments):
@@ -66,7 +80,13 @@ if config["data"]["archive"] and config["data"]["source"] in ("auto", "archive")
     ARCHIVE = [Path(config["data"]["archive"]).resolve()]
     if not ARCHIVE[0].is_file():
         raise WorkflowError(
-            f"config: data.archive is {config['data']['archive']!r}; there is no such file"
+            f"config: data.archive is {config['data']['archive']!r}; "
+            f"there is no such file{' but a folder or device' * ARCHIVE[0].exists()}"
+        )
+    if set("{}<>") & set(str(ARCHIVE[0])):
+        raise WorkflowError(
+            f"config: data.archive is {ARCHIVE[0]}; Snakemake reads braces and angle brackets in a path as "
+            "wildcards: rename the folder, or put the archive in another one"
         )
 
 # What a training needs at most.

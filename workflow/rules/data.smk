@@ -25,6 +25,7 @@ rule fetch:
             md5=config["data"]["md5"],
             seed=config["seed"],
         ),
+        archive_sha256=ARCHIVE_SHA256,
         code=fingerprint("fetch"),
     message:
         f"Fetching CIFAR-10 (source: {config['data']['source']})"

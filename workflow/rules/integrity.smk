@@ -6,8 +6,11 @@ from snakemake.logging import logger
 
 from handgrad.pipeline.manifests import Hashes, altered
 
-if workflow.is_main_process and Path("results").is_dir():
-    hashes = Hashes(Path(".snakemake/handgrad_hashes.json"))
+hashes = Hashes(Path(".snakemake/handgrad_hashes.json"))
+# An archive in the place of another may be older than what was made from that one.
+ARCHIVE_SHA256 = [hashes(path) for path in ARCHIVE]
+
+if workflow.is_main_process:
     for manifest, reason in altered(Path("results"), hashes).items():
         logger.warning(f"{reason}; its job runs again.")
         # A job is finished when its manifest is there. Removed even in a dry run, which else plans nothing.

@@ -75,6 +75,8 @@ rule figures:
 rule facts:
     input:
         preflight=rules.preflight.output.record,
+        # The facts say whether the templates are as committed.
+        made_from=sorted((ROOT / "report").glob("**/*.j2")),
         source=rules.fetch.output.source,
         summary=rules.prepare.output.summary,
         gradient_check=rules.check_gradients.output.check,

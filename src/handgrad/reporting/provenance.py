@@ -41,7 +41,12 @@ def collect(folder: Path, fingerprints: dict[str, str]) -> dict[str, Any]:
 
 
 def git_state(folder: Path) -> dict[str, Any] | None:
-    """The commit checked out in `folder` and whether the tree is as committed; None outside a repository."""
+    """The commit checked out in `folder` and whether the tree is as committed; None outside a repository.
+
+    A copy of the project within another repository, which does not track it, is outside.
+    """
+    if _git(folder, "ls-files", "--error-unmatch", "Snakefile") is None:
+        return None
     commit = _git(folder, "rev-parse", "HEAD")
     status = _git(folder, "status", "--porcelain")
     return None if commit is None or status is None else {"commit": commit, "clean": not status}

@@ -75,4 +75,4 @@ def _finite(value: float) -> float | None:
 
 
 if __name__ == "__main__":
-    run_stage(main, Options, run_files=("metrics.json", "history.csv"))
+    run_stage(main, Options, run_files=("metrics.json", "history.csv", "model.safetensors"))

@@ -32,9 +32,11 @@ def main(options: Options) -> None:
     if len(templates) != 1:
         raise HandgradError(f"--style has {len(templates)} files named template; expected one")
     markdown = options.report.read_text(encoding="utf-8")
-    document = typeset(
-        json.loads(pypandoc.convert_text(markdown, "json", MARKDOWN, [NATURAL_WIDTHS])), options.format
-    )
+    try:
+        parsed = json.loads(pypandoc.convert_text(markdown, "json", MARKDOWN, [NATURAL_WIDTHS]))
+    except RuntimeError as error:
+        raise HandgradError(f"{options.report}: pandoc cannot read it ({error})") from error
+    document = typeset(parsed, options.format)
     write = {"html": write_html, "pdf": write_pdf}[options.format]
     write(document, options.report.parent, templates[0], options.output_document)
 
