@@ -39,7 +39,7 @@ except locale.Error:
     logger.warning(
         "The locale of the environment is not installed; the jobs use C.UTF-8."
     )
-    os.environ["LC_ALL"] = "C.UTF-8"
+    os.environ.update(LC_ALL="C.UTF-8")
 finally:
     locale.setlocale(locale.LC_ALL, before)
 

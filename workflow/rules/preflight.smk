@@ -7,10 +7,11 @@ TRIED = list(RUNS.values())[:: max(1, -(-len(RUNS) // 5))]
 rule preflight:
     output:
         record="results/preflight.json",
+        manifest="results/manifests/preflight.json",
     log:
         "logs/preflight.log",
     benchmark:
-        "results/benchmarks/preflight.tsv"
+        "logs/benchmarks/preflight.tsv"
     # Before anything else, the download included.
     priority: 100
     threads: config["training"]["threads"]
