@@ -1,6 +1,6 @@
 """Time of loss.backward() over the time of backpropagation by hand, forward pass excluded on both sides.
 
-    python benchmarks/backpropagation.py [--dtype float32] [--output times.csv]
+    python benchmarks/backpropagation.py [--dtype float32] [--threads 1] [--turns 9] [--output times.csv]
 
 The network is MyMLP with relu, the loss cross entropy. The contenders take turns of a few passes, each pass
 after a forward pass of its own; a ratio is the median over the turns, with its quartiles:
@@ -32,8 +32,6 @@ from handgrad.networks import MyMLP
 
 NETWORKS = ([2, 3, 2], [576, 128, 32, 10], [3072, 512, 128, 32, 2])
 BATCH_SIZES = (1, 32, 256)
-THREADS = (1, 2)
-TURNS = 25
 SECONDS_A_TURN = 0.05
 COLUMNS = (
     "network",
@@ -54,6 +52,8 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--dtype", choices=("float64", "float32"), default="float64")
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--turns", type=int, default=25, help="of each contender")
     parser.add_argument("--output", type=Path, help="a CSV file for the figures")
     arguments = parser.parse_args()
 
@@ -66,9 +66,9 @@ def main() -> None:
     )
     print("|---|---|---|---|---|---|---|---|")
     rows = []
-    for threads, network, batch in product(THREADS, NETWORKS, BATCH_SIZES):
+    for threads, network, batch in product(arguments.threads, NETWORKS, BATCH_SIZES):
         torch.set_num_threads(threads)
-        row = measured(network, batch, threads, getattr(torch, arguments.dtype))
+        row = measured(network, batch, threads, getattr(torch, arguments.dtype), arguments.turns)
         rows.append(row)
         print(
             "| {network} | {batch} | {threads} | {autograd_us:.0f} | {buffers_us:.0f} | {plain_us:.0f} | "
@@ -82,7 +82,9 @@ def main() -> None:
             writer.writerows(rows)
 
 
-def measured(network: list[int], batch: int, threads: int, dtype: torch.dtype) -> dict[str, Any]:
+def measured(
+    network: list[int], batch: int, threads: int, dtype: torch.dtype, n_turns: int
+) -> dict[str, Any]:
     torch.manual_seed(256)
     model = MyMLP(network[0], network[1:-1], network[-1]).to(dtype)
     inputs, labels = torch.randn(batch, network[0], dtype=dtype), torch.randint(network[-1], (batch,))
@@ -93,7 +95,7 @@ def measured(network: list[int], batch: int, threads: int, dtype: torch.dtype) -
     turns = []
     gc.collect()
     gc.disable()
-    for _ in range(TURNS):
+    for _ in range(n_turns):
         turns.append([median(contender() for _ in range(passes_a_turn)) for contender in contenders])
     gc.enable()
     times = [1e6 * median(turn) for turn in zip(*turns, strict=True)]
@@ -139,7 +141,7 @@ def plain(model: MyMLP, inputs: Tensor, labels: Tensor) -> Callable[[], float]:
 
 
 def processor() -> str:
-    """The name of the CPU: Linux tells it in /proc only."""
+    """The name of the CPU; on Linux only /proc knows it."""
     information = Path("/proc/cpuinfo")
     if information.exists():
         for line in information.read_text().splitlines():

@@ -103,6 +103,10 @@ class _Layer:
     scratch: Tensor
     a: Tensor = field(init=False)
     below: Tensor = field(init=False)  # a of the layer below
+    weight_T: Tensor = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.weight_T = self.weight.T
 
     def first_rows(self, samples: int) -> "_Layer":
         """The same layer, with the first rows of the memory for its values."""
@@ -111,7 +115,7 @@ class _Layer:
 
     def forward(self, below: Tensor) -> Tensor:
         self.below = below
-        torch.addmm(self.bias, below, self.weight.T, out=self.z)
+        torch.addmm(self.bias, below, self.weight_T, out=self.z)
         self.a = (self.activation.in_place or self.activation.f)(self.z)
         return self.a
 
