@@ -14,6 +14,7 @@ from handgrad.hyperparameters import run_path
 from handgrad.pipeline.config import check_syntax, combinations, read_schema, validated
 from handgrad.pipeline.fingerprints import fingerprint
 from handgrad.pipeline.needs import disk_mb, training_mb
+from handgrad.pipeline.submissions import take_trainers
 from handgrad.stages.command_line import flags
 
 # Relative where the project runs in its own folder, so that nothing is rerun when that folder is moved.
@@ -60,6 +61,8 @@ for file in ["config.yaml", *workflow.overwrite_configfiles]:
 configfile: "config.yaml"
 
 
+# Other people's trainers: by name, such as ada.backpropagation, the file.
+SUBMITTED = checked(take_trainers, config)
 config = checked(
     validated, config, read_schema(ROOT / "workflow/schemas/config.schema.yaml")
 )
@@ -71,7 +74,8 @@ RUNS = {
     for seed in config["training"]["seeds"]
 }
 RUN = "results/runs/{run}/{trainer}"
-TRAINERS = config["training"]["trainers"]
+OWN_TRAINERS = config["training"]["trainers"]
+TRAINERS = config["training"]["trainers"] = [*OWN_TRAINERS, *SUBMITTED]
 
 # The archive that data.archive names, where data.source takes it: an input, so that a change of it is seen.
 # Absolute, for in a module Snakemake would put the prefix before it.
@@ -95,7 +99,7 @@ TRAINING_MB = training_mb(config, [combination for combination, _ in RUNS.values
 
 wildcard_constraints:
     run=r".+/seed~\d+",
-    trainer="|".join(TRAINERS),
+    trainer="|".join(map(re.escape, TRAINERS)),
 
 
 def run_folders(comparison):
@@ -115,7 +119,11 @@ def run_settings(wildcards):
             "add its combination under hyperparameters, or its seed under training.seeds"
         )
     combination, seed = RUNS[wildcards.run]
-    return combination.settings() | {"seed": seed, "trainer": wildcards.trainer}
+    return combination.settings() | {
+        "seed": seed,
+        "trainer": wildcards.trainer,
+        "implementation": SUBMITTED.get(wildcards.trainer),
+    }
 
 
 def compared_runs(wildcards, input, output):

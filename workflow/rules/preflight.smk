@@ -24,7 +24,7 @@ rule preflight:
     params:
         command=command("preflight"),
         settings=settings(
-            trainers=TRAINERS,
+            trainers=OWN_TRAINERS,
             combinations=[combination.settings() for combination, _ in TRIED],
             seed=config["seed"],
             classes=len(config["data"]["classes"]),

@@ -1,10 +1,11 @@
-"""The files that the rule `check` is asked to check, and the name of each one's results."""
+"""Other people's files that a config names: to check, and as trainers; and the names of their results."""
 
 import glob
 import os
 import re
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 from handgrad.errors import ConfigError
 
@@ -57,3 +58,35 @@ def _matches(pattern: str) -> list[Path]:
 def _plain(name: str) -> str:
     """The name with only letters, digits, dots and dashes: it becomes that of a folder."""
     return re.sub(r"[^\w.-]+", "_", name).strip("._") or "file"
+
+
+def take_trainers(config: dict[str, Any]) -> dict[str, str]:
+    """Take the trainers FILE:train_manual_update and FILE:backpropagation out of an unchecked config.
+
+    Returns:
+        By the name of the trainer, such as `ada.backpropagation`: the file.
+
+    Raises:
+        ConfigError: if there is no such file, it has no such part, or two trainers have one name.
+    """
+    training: Any = config.get("training")
+    listed = training.get("trainers") if isinstance(training, dict) else None
+    if not isinstance(listed, list):
+        return {}
+    foreign = [trainer for trainer in listed if isinstance(trainer, str) and ":" in trainer]
+    found: dict[str, str] = {}
+    for trainer in foreign:
+        file, _, part = trainer.rpartition(":")
+        if part not in ("train_manual_update", "backpropagation") or len(_matches(file)) != 1:
+            raise ConfigError(
+                f"config: training.trainers has {trainer!r}; expected an existing script or notebook and "
+                "its function, FILE:train_manual_update or FILE:backpropagation"
+            )
+        name = f"{_plain(Path(file).stem)}.{part}"
+        if name in found:
+            raise ConfigError(
+                f"config: training.trainers has two files for {name!r}; expected different file names"
+            )
+        found[name] = file
+    config["training"] = {**training, "trainers": [trainer for trainer in listed if trainer not in foreign]}
+    return found

@@ -33,7 +33,7 @@ def main(options: Options) -> None:
     runs = [compare_trainers(folder, options.trainers) for folder in options.run_folders]
     beyond = [
         f"{folder}: losses differ by {run['loss_difference']:.3g}, parameters by "
-        f"{run['parameter_difference']:.3g} between {' and '.join(options.trainers)}"
+        f"{run['parameter_difference']:.3g} between {furthest(folder, options.trainers)}"
         for folder, run in zip(options.run_folders, runs, strict=True)
         if max(run["loss_difference"], run["parameter_difference"]) > options.tolerance
     ]
@@ -76,6 +76,13 @@ def compare_trainers(folder: Path, trainers: list[str]) -> ComparedRun:
         # Later stages take the comparison for all the runs: with these, it differs where any of them does.
         "sha256": {name: files_sha256(folder / name) for name in trainers},
     }
+
+
+def furthest(folder: Path, trainers: list[str]) -> str:
+    """The names of the two trainers that are furthest apart in a run."""
+    pairs = zip(agreements([folder / name for name in trainers]), combinations(trainers, 2), strict=True)
+    _, names = max(pairs, key=lambda pair: max(pair[0].loss_difference, pair[0].parameter_difference))
+    return " and ".join(names)
 
 
 def files_sha256(folder: Path) -> str:

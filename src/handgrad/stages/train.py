@@ -4,6 +4,7 @@ import csv
 import logging
 import math
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -16,6 +17,7 @@ import torch
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from handgrad.checking.trainers import load_trainer
 from handgrad.data.batches import Batches
 from handgrad.data.cifar10 import read_split
 from handgrad.errors import HandgradError
@@ -36,7 +38,7 @@ DTYPES = {"float64": torch.float64, "float32": torch.float32}
 class Options(Combination):
     train_data: Path
     validation_data: Path
-    trainer: Annotated[str, TRAINERS]
+    trainer: Annotated[str, "one of handgrad's, or NAME.PART of the implementation"]
     seed: int
     dtype: Literal["float64", "float32"]
     device: Literal["auto", "cpu", "cuda"]
@@ -47,6 +49,7 @@ class Options(Combination):
     output_history: Path
     output_metrics: Path
     output_predictions: Path
+    implementation: Annotated[Path | None, "a file that defines the trainer"] = None
 
 
 def main(options: Options) -> None:
@@ -112,7 +115,7 @@ def run_trainer(options: Options, model: MyMLP, training: Batches, validation: B
     more = {}
     if options.trainer == "train_manual_backprop":
         more = {"gradient_check_every": options.gradient_check_every}
-    return TRAINERS[options.trainer](
+    return trainer_of(options)(
         options.epochs,
         **options.sgd,
         model=model,
@@ -124,6 +127,19 @@ def run_trainer(options: Options, model: MyMLP, training: Batches, validation: B
         after_epoch=after_epoch,
         **more,
     )
+
+
+def trainer_of(options: Options) -> Callable[..., History]:
+    """The training function of the options.
+
+    Raises:
+        HandgradError: if there is none of that name.
+    """
+    if options.implementation is not None:
+        return load_trainer(options.implementation, options.trainer.rpartition(".")[2])
+    if options.trainer not in TRAINERS:
+        raise HandgradError(f"--trainer is {options.trainer!r}; expected one of {', '.join(TRAINERS)}")
+    return TRAINERS[options.trainer]
 
 
 def checkpoint_path(options: Options) -> Path:
