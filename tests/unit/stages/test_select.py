@@ -92,7 +92,7 @@ def test_steps_are_compared_image_by_image_and_adjusted_for_their_number(tmp_pat
     result = run_stage(tmp_path, folders)
     steps = {tuple(step["before"].values())[:3]: step for step in result["steps"]["momentum"]}
     changed, same = steps[0.01, 0.0, 0.0], steps[0.01, 0.1, 0.0]
-    assert changed["after"] == {"lr": 0.01, "weight_decay": 0.0, "momentum": 0.9}
+    assert changed["after"] == {"lr": 0.01, "weight_decay": 0.0, "momentum": 0.9, "epochs": 5}
     assert (changed["only_before_correct"], changed["only_after_correct"]) == (6, 1)
     # 2 * (1 + 7) / 2**7, twice that for two tests.
     assert changed["p_value"] == pytest.approx(0.125)
