@@ -184,7 +184,8 @@ def run_folder(lr, weight_decay, momentum, seed):
     return f"results/runs/lr~{lr}/weight_decay~{weight_decay}/momentum~{momentum}/seed~{seed}/train"
 
 
-def comparison(runs=9, bit_identical=True):
+def comparison(runs=None, bit_identical=True):
+    """Of `runs`, histories; by default those of the default selection."""
     difference = 0.0 if bit_identical else 3.1e-15
     trainers = ["train", "train_manual_update", "train_manual_backprop"]
     return {
@@ -195,19 +196,28 @@ def comparison(runs=9, bit_identical=True):
         "largest_parameter_difference": difference,
         "runs": [
             {
-                "lr": 0.01,
-                "weight_decay": 0.0,
-                "momentum": 0.0,
-                "seed": seed,
                 "epochs": EPOCHS,
+                **{name: run[name] for name in (*HYPERPARAMETERS, "seed") if name in run},
                 "loss_difference": difference,
                 "parameter_difference": difference,
                 "bit_identical": bit_identical,
                 "sha256": dict.fromkeys(trainers, hashlib.sha256(b"files").hexdigest()),
             }
-            for seed in range(runs)
+            for run in runs or histories(selection())
         ],
+        "others": [],
     }
+
+
+def comparison_of_a_part():
+    """Two of the runs, cut to 5 epochs, were trained by every trainer."""
+    runs = histories(selection())
+    shortened = comparison(runs[:2])
+    for run in shortened["runs"]:
+        run["epochs"] = 5
+    others = [{**{name: run[name] for name in ("lr", "weight_decay", "momentum", "seed")}} for run in runs]
+    digest = hashlib.sha256(b"files").hexdigest()
+    return shortened | {"others": [run | {"sha256": {"train": digest}} for run in others]}
 
 
 def pair(before, after, images):
@@ -512,7 +522,7 @@ def inputs(**changes):
         "source": source(),
         "summary": summary(),
         "gradient_check": gradient_check(),
-        "comparison": comparison(chosen["combinations"] * len(chosen["seeds"])),
+        "comparison": comparison(histories(chosen)),
         "selection": chosen,
         "baselines": baselines(),
         "evaluation": evaluation(),
@@ -684,6 +694,7 @@ SCENARIOS = {
     "leak": {"summary": summary(duplicates_between=7)},
     "thirty combinations": {"selection": selection(_grid(30))},
     "hundred and twenty combinations": {"selection": selection(_grid(120))},
+    "proof on a part": {"comparison": comparison_of_a_part()},
     "other hyperparameters": {
         "selection": with_settings(
             selection(),

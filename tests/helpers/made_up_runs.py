@@ -121,6 +121,7 @@ def write_comparison(
             "largest_loss_difference": difference,
             "largest_parameter_difference": difference,
             "runs": runs,
+            "others": [],
         },
     )
 

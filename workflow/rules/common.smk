@@ -11,7 +11,13 @@ from snakemake.logging import logger
 
 from handgrad.errors import ConfigError
 from handgrad.hyperparameters import run_path
-from handgrad.pipeline.config import check_syntax, combinations, read_schema, validated
+from handgrad.pipeline.config import (
+    check_syntax,
+    combinations,
+    compared_combinations,
+    read_schema,
+    validated,
+)
 from handgrad.pipeline.fingerprints import fingerprint
 from handgrad.pipeline.needs import disk_mb, training_mb
 from handgrad.pipeline.submissions import take_trainers
@@ -73,6 +79,13 @@ RUNS = {
     for combination in combinations(config)
     for seed in config["training"]["seeds"]
 }
+# Those that every trainer trains; the others are trained by the first alone.
+COMPARED = {
+    run_path(combination, seed): (combination, seed)
+    for combination in compared_combinations(config)
+    for seed in config["training"]["seeds"]
+}
+OTHERS = [run for run in RUNS if run not in COMPARED]
 RUN = "results/runs/{run}/{trainer}"
 OWN_TRAINERS = config["training"]["trainers"]
 TRAINERS = config["training"]["trainers"] = [*OWN_TRAINERS, *SUBMITTED]
@@ -102,23 +115,24 @@ wildcard_constraints:
     trainer="|".join(map(re.escape, TRAINERS)),
 
 
-def run_folders(comparison):
+def run_folders(comparison, runs=RUNS):
     """The folders of the runs, beside the comparison's file: one for all trainers, in the order of the config.
 
     The files of a run are made together, and `compare` takes one of each run: whoever takes the comparison
     has them all. So the graph grows by one edge a run, and stays quick to plan with thousands of them.
     """
-    return [f"{Path(comparison).parent}/runs/{run}" for run in RUNS]
+    return [f"{Path(comparison).parent}/runs/{run}" for run in runs]
 
 
 def run_settings(wildcards):
     """The hyperparameters, seed and trainer of a training, found by its folder."""
-    if wildcards.run not in RUNS:
+    found = RUNS.get(wildcards.run) or COMPARED.get(wildcards.run)
+    if found is None:
         raise WorkflowError(
             f"results/runs/{wildcards.run}: the config has no such run; "
             "add its combination under hyperparameters, or its seed under training.seeds"
         )
-    combination, seed = RUNS[wildcards.run]
+    combination, seed = found
     return combination.settings() | {
         "seed": seed,
         "trainer": wildcards.trainer,

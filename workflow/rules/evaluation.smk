@@ -2,7 +2,12 @@ rule compare:
     input:
         expand(
             "results/runs/{run}/{trainer}/manifest.json",
-            run=RUNS,
+            run=OTHERS,
+            trainer=TRAINERS[0],
+        ),
+        expand(
+            "results/runs/{run}/{trainer}/manifest.json",
+            run=COMPARED,
             trainer=TRAINERS,
         ),
     output:
@@ -21,7 +26,10 @@ rule compare:
         command=command(
             "compare",
             run_folders=lambda wildcards, input, output: run_folders(
-                output.comparison
+                output.comparison, COMPARED
+            ),
+            other_folders=lambda wildcards, input, output: run_folders(
+                output.comparison, OTHERS
             ),
         ),
         settings=settings(

@@ -5,6 +5,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Hashable, Iterator
+from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -120,6 +121,21 @@ def combinations(config: dict[str, Any]) -> list[Combination]:
     return [Combination.of(common | settings) for settings in [*config["hyperparameters"], *from_grid]]
 
 
+def compared_combinations(config: dict[str, Any]) -> list[Combination]:
+    """The combinations that every trainer trains, with the number of epochs that they are compared over."""
+    every = combinations(config)
+    chosen = config["comparison"]["combinations"]
+    if isinstance(chosen, dict):
+        every = every[: int(chosen["first"])]
+    elif isinstance(chosen, list):
+        every = [every[int(number) - 1] for number in sorted(chosen)]
+    epochs = config["comparison"]["epochs"]
+    if epochs is None:
+        return every
+    # Shortened, combinations that differ in their epochs alone may be the same.
+    return list(dict.fromkeys(replace(one, epochs=min(epochs, one.epochs)) for one in every))
+
+
 def _as_json(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
@@ -212,9 +228,9 @@ def _expected(part: dict[str, Any], schema: dict[str, Any]) -> str:
         return f"{kind}, {', '.join(bounds)}".rstrip(", ")
     if part.get("type") == "boolean":
         return "true or false"
-    if part["type"] == "object":
+    if part.get("type") == "object":
         return f"a mapping with the keys {', '.join(part['properties'])}"
-    if part["type"] == "array":
+    if part.get("type") == "array":
         bounds = [f"{text} {part[key]}" for key, text in LENGTHS.items() if key in part]
         each = _expected(_resolved(part["items"], schema), schema)
         return f"a list{' of ' * bool(bounds)}{', '.join(bounds)}, each {each}"
@@ -271,6 +287,13 @@ def _contradictions(config: dict[str, Any]) -> list[str]:
                 f"hyperparameters and grid have the combination {combination}, but {contradiction}; "
                 "change or remove it"
             )
+    chosen = config["comparison"]["combinations"]
+    numbers = [chosen["first"]] if isinstance(chosen, dict) else chosen if isinstance(chosen, list) else []
+    if runs and numbers and max(numbers) > len(runs):
+        problems.append(
+            f"comparison.combinations names {max(numbers)}; expected at most {len(runs)}, "
+            "the number of combinations"
+        )
     if data["source"] == "archive" and data["archive"] is None:
         problems.append("data.archive is null; expected the path of an archive, since data.source is archive")
     if data["source"] == "download" and not data["mirrors"]:

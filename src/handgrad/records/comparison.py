@@ -15,10 +15,20 @@ class ComparedRun(Settings):
     sha256: dict[str, str]
 
 
+class OtherRun(Settings):
+    """A run that only the first trainer trained."""
+
+    seed: int
+    sha256: dict[str, str]
+
+
 class Comparison(TypedDict):
+    """`runs` are those that every trainer trained."""
+
     tolerance: float
     trainers: list[str]
     bit_identical: bool
     largest_loss_difference: float
     largest_parameter_difference: float
     runs: list[ComparedRun]
+    others: list[OtherRun]

@@ -61,7 +61,7 @@ def assemble(
         "config": config,
         "data": _data(source, summary),
         "model": model,
-        "cost": _cost(config, summary, chosen, histories),
+        "cost": _cost(comparison, summary, chosen, histories),
         "gradients": _gradients(gradient_check),
         "comparison": _comparison(comparison),
         "selection": {
@@ -152,25 +152,32 @@ def _model(combination: Combination, summary: Summary) -> Record:
     }
 
 
-def _cost(config: Record, summary: Summary, chosen: Combination, histories: Sequence[Record]) -> Record:
+def _cost(
+    comparison: Comparison, summary: Summary, chosen: Combination, histories: Sequence[Record]
+) -> Record:
     """The cost of the chosen combination's training, and of all trainings together."""
-    of_runs = {
-        run_path(combination, history["seed"]): _training_cost(combination, summary)["training"]
-        for history in histories
-        for combination in [Combination.of(history)]
+    # How many trainers trained each run: those that were compared, all of them.
+    trainers = {(Combination.of(history), history["seed"]): 1 for history in histories}
+    trainers |= {
+        (Combination.of(run), run["seed"]): len(comparison["trainers"]) for run in comparison["runs"]
     }
-    trainers = len(config["training"]["trainers"])
+    operations = {
+        combination: _training_cost(combination, summary)["training"] for combination, _ in trainers
+    }
     cost = _training_cost(chosen, summary)
-    every = sum(of_runs.values()) * trainers
+    every = sum(number * operations[combination] for (combination, _), number in trainers.items())
     return {
         **cost,
-        "trainings": len(histories) * trainers,
+        "trainings": sum(trainers.values()),
         "all": every,
         "reference_rate": REFERENCE_RATE,
         "epoch_seconds": cost["epoch"] / REFERENCE_RATE,
         "training_seconds": cost["training"] / REFERENCE_RATE,
         "all_seconds": every / REFERENCE_RATE,
-        "seconds_by_run": {run: operations / REFERENCE_RATE for run, operations in of_runs.items()},
+        "seconds_by_run": {
+            run_path(combination, seed): operations[combination] / REFERENCE_RATE
+            for combination, seed in trainers
+        },
     }
 
 
@@ -273,8 +280,10 @@ def _epsilon_sweep(sweep: EpsilonSweep) -> Record:
 def _comparison(comparison: Comparison) -> Record:
     runs = comparison["runs"]
     return {
-        **{key: value for key, value in comparison.items() if key != "runs"},
+        **{key: value for key, value in comparison.items() if key not in ("runs", "others")},
         "runs": len(runs),
+        "others": len(comparison["others"]),
+        "epochs": max(Combination.of(run).epochs for run in runs),
         "bit_identical_runs": sum(run["bit_identical"] for run in runs),
     }
 

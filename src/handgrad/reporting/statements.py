@@ -588,6 +588,18 @@ def useful(facts: Facts) -> bool:
 
 
 @predicate
+def all_runs_compared(facts: Facts) -> bool:
+    """Every run was trained by every trainer, for all its epochs."""
+    return facts["comparison"]["others"] == 0
+
+
+@predicate
+def compared_for_fewer_epochs(facts: Facts) -> bool:
+    """The trainers were compared over fewer epochs than the selected combination is trained for."""
+    return facts["comparison"]["epochs"] < facts["settings"]["epochs"]
+
+
+@predicate
 def shuffled(facts: Facts) -> bool:
     """The selected model was trained on images shuffled anew in each epoch."""
     return facts["settings"]["shuffle"]

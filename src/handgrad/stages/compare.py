@@ -13,7 +13,7 @@ from safetensors.numpy import load_file
 from handgrad.errors import HandgradError
 from handgrad.evaluation.agreement import Agreement, agreement
 from handgrad.hyperparameters import Combination
-from handgrad.records.comparison import ComparedRun, Comparison
+from handgrad.records.comparison import ComparedRun, Comparison, OtherRun
 from handgrad.records.metrics import Metrics
 from handgrad.stages.command_line import run_stage
 from handgrad.stages.files import read_json, write_json
@@ -23,7 +23,8 @@ RUN_FILES = ("model.safetensors", "history.csv", "metrics.json", "validation_pre
 
 @dataclass(frozen=True)
 class Options:
-    run_folders: Annotated[list[Path], "in the order of the config"]
+    run_folders: Annotated[list[Path], "of the runs that every trainer trained"]
+    other_folders: Annotated[list[Path], "of those that the first trainer alone trained"]
     trainers: list[str]
     tolerance: float
     output_comparison: Path
@@ -49,6 +50,7 @@ def main(options: Options) -> None:
         "largest_loss_difference": max(run["loss_difference"] for run in runs),
         "largest_parameter_difference": max(run["parameter_difference"] for run in runs),
         "runs": runs,
+        "others": [other_run(folder, options.trainers[0]) for folder in options.other_folders],
     }
     write_json(options.output_comparison, comparison)
 
@@ -83,6 +85,15 @@ def furthest(folder: Path, trainers: list[str]) -> str:
     pairs = zip(agreements([folder / name for name in trainers]), combinations(trainers, 2), strict=True)
     _, names = max(pairs, key=lambda pair: max(pair[0].loss_difference, pair[0].parameter_difference))
     return " and ".join(names)
+
+
+def other_run(folder: Path, trainer: str) -> OtherRun:
+    metrics: Metrics = read_json(folder / trainer / "metrics.json")
+    return {
+        **Combination.of(metrics).named(),
+        "seed": metrics["seed"],
+        "sha256": {trainer: files_sha256(folder / trainer)},
+    }
 
 
 def files_sha256(folder: Path) -> str:

@@ -33,10 +33,14 @@ class Options:
 
 def main(options: Options) -> None:
     compared: Comparison = read_json(options.comparison)
-    if compared["trainers"] != options.trainers or len(compared["runs"]) != len(options.run_folders):
+    trained_by = {
+        (Combination.of(run), run["seed"]): list(run["sha256"])
+        for run in [*compared["runs"], *compared["others"]]
+    }
+    if compared["trainers"] != options.trainers or len(trained_by) < len(options.run_folders):
         raise HandgradError(f"{options.comparison}: does not compare these runs; run snakemake again")
 
-    runs = [read_run(folder, options.trainer, options.trainers) for folder in options.run_folders]
+    runs = [read_run(folder, options.trainer, trained_by) for folder in options.run_folders]
     if len({len(run.correct) for run in runs}) > 1:
         raise HandgradError("the runs were validated on different images; delete results/runs and run again")
     ranking = rank(runs)
@@ -89,9 +93,12 @@ def main(options: Options) -> None:
     logging.info("selected %s: validation accuracy %.4f", selected.folder, selected.validation_accuracy)
 
 
-def read_run(folder: Path, trainer: str, trainers: list[str]) -> Run:
-    """The validation figures of the run of `trainer` in a folder that holds one run of each trainer."""
+def read_run(folder: Path, trainer: str, trained_by: dict[tuple[Combination, int], list[str]]) -> Run:
+    """The validation figures of the run of `trainer` in a folder with a run of each of its trainers."""
     metrics: Metrics = read_json(folder / trainer / "metrics.json")
+    trainers = trained_by.get((Combination.of(metrics), metrics["seed"]))
+    if trainers is None:
+        raise HandgradError(f"{folder}: not a run of comparison.json; run snakemake again")
     predictions = pd.read_csv(folder / trainer / "validation_predictions.csv")
     run = Run(
         combination=Combination.of(metrics),

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from handgrad.data.downloads import file_hash
 from handgrad.errors import HandgradError
+from handgrad.hyperparameters import Combination, run_path
 from handgrad.stages.compare import files_sha256
 from handgrad.stages.files import read_json
 
@@ -26,10 +27,10 @@ def mismatches(results: Path) -> Iterator[str]:
     archive = results / "data/cifar-10-python.tar.gz"
     if file_hash(archive, "sha256") != read_json(results / "data/source.json")["sha256"]:
         yield f"{archive}: not the file that source.json describes"
-    for run in read_json(results / "comparison.json")["runs"]:
-        values = "/".join(f"{name}~{run[name]}" for name in ("lr", "weight_decay", "momentum", "seed"))
+    comparison = read_json(results / "comparison.json")
+    for run in comparison["runs"] + comparison["others"]:
         for trainer, sha256 in run["sha256"].items():
-            folder = results / "runs" / values / trainer
+            folder = results / "runs" / run_path(Combination.of(run), run["seed"]) / trainer
             if files_sha256(folder) != sha256:
                 yield f"{folder}: not the training that comparison.json describes"
     model = results / "selected/model.safetensors"

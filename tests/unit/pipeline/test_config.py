@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from handgrad.errors import ConfigError
 from handgrad.hyperparameters import Combination
-from handgrad.pipeline.config import combinations, read_schema, validated
+from handgrad.pipeline.config import combinations, compared_combinations, read_schema, validated
 
 ROOT = Path(__file__).resolve().parents[3]
 SCHEMA = read_schema(ROOT / "workflow/schemas/config.schema.yaml")
@@ -90,6 +90,45 @@ def test_what_a_combination_does_not_name_has_the_value_of_its_section():
         Combination(0.01, 0.0, 0.9, batch_size=32, hidden=(16, 8), activation="tanh", epochs=5),
         Combination(0.01, 0.0, 0.9, batch_size=32, hidden=(16, 8), epochs=5),
     ]
+
+
+@pytest.mark.parametrize(
+    ("comparison", "expected"),
+    [
+        ({}, [(0.1, 50), (0.2, 50), (0.3, 2)]),
+        ({"combinations": "all"}, [(0.1, 50), (0.2, 50), (0.3, 2)]),
+        ({"combinations": [3, 1]}, [(0.1, 50), (0.3, 2)]),
+        ({"combinations": {"first": 2}}, [(0.1, 50), (0.2, 50)]),
+        ({"epochs": 5}, [(0.1, 5), (0.2, 5), (0.3, 2)]),
+        ({"epochs": 1, "combinations": [2]}, [(0.2, 1)]),
+    ],
+)
+def test_the_combinations_that_every_trainer_trains(comparison, expected):
+    listed = [{"lr": 0.1}, {"lr": 0.2}, {"lr": 0.3, "epochs": 2}]
+    config = validated({"hyperparameters": listed, "comparison": comparison}, SCHEMA)
+    assert [(one.lr, one.epochs) for one in compared_combinations(config)] == expected
+
+
+@pytest.mark.parametrize(
+    ("comparison", "message"),
+    [
+        (
+            {"combinations": "some"},
+            "comparison.combinations is 'some'; expected all, a list of numbers of combinations such as "
+            "[1, 5], or {first: 3}",
+        ),
+        ({"combinations": []}, "comparison.combinations is []; expected all, a list"),
+        ({"combinations": [0]}, "comparison.combinations is [0]; expected all, a list"),
+        ({"combinations": {"frist": 3}}, "comparison.combinations is {'frist': 3}; expected all, a list"),
+        (
+            {"combinations": {"first": 3}},
+            "comparison.combinations names 3; expected at most 1, the number of combinations",
+        ),
+        ({"epochs": 0}, "comparison.epochs is 0; expected null, or a whole number, at least 1"),
+    ],
+)
+def test_a_comparison_that_cannot_be_is_refused(comparison, message):
+    assert message in complaint({"hyperparameters": [RUN], "comparison": comparison})
 
 
 def test_a_combination_given_twice_in_different_words_is_refused():

@@ -58,6 +58,14 @@ def test_cost_of_a_small_network():
     assert cost["all"] == 16_603_920
 
 
+def test_runs_that_are_not_compared_cost_one_training():
+    # Nine runs of 50 epochs by the first trainer; two of 5 epochs by all three.
+    whole, part = scenario("default")["cost"], scenario("proof on a part")["cost"]
+    assert (whole["trainings"], part["trainings"]) == (27, 15)
+    assert part["all"] == 9 * whole["training"] + 6 * whole["training"] / 10
+    assert scenario("proof on a part")["comparison"]["others"] == 9
+
+
 def test_the_network_by_layer():
     model = facts()["model"]
     assert [layer["parameters"] for layer in model["layers"]] == [1_573_376, 65_664, 4_128, 66]

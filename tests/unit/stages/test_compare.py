@@ -27,8 +27,9 @@ def write(folder, trainer, weight=1.0, loss=0.5, accuracy=0.5):
 
 @pytest.fixture
 def run(tmp_path):
-    def run(*folders, tolerance=0.0):
-        compare.main(compare.Options(list(folders), list(TRAINERS), tolerance, tmp_path / "comparison.json"))
+    def run(*folders, others=(), tolerance=0.0):
+        output = tmp_path / "comparison.json"
+        compare.main(compare.Options(list(folders), list(others), list(TRAINERS), tolerance, output))
         return json.loads((tmp_path / "comparison.json").read_text())
 
     return run
@@ -54,6 +55,17 @@ def test_equal_runs_are_bit_identical(run, tmp_path):
             "sha256": {"train": digest, "train_manual_update": digest},
         }
     ]
+
+
+def test_a_run_of_the_first_trainer_alone_is_recorded_but_not_compared(run, tmp_path):
+    for trainer in TRAINERS:
+        write(tmp_path / "a", trainer)
+    write(tmp_path / "b", "train", weight=7.0)
+    found = run(tmp_path / "a", others=[tmp_path / "b"])
+    assert len(found["runs"]) == 1
+    assert found["bit_identical"] is True
+    content = b"".join((tmp_path / "b/train" / name).read_bytes() for name in FILES)
+    assert [other["sha256"] for other in found["others"]] == [{"train": hashlib.sha256(content).hexdigest()}]
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -113,6 +125,7 @@ def test_a_difference_above_the_tolerance_ends_in_an_error_that_names_the_run(tm
         "--run-folders",
         tmp_path / "same",
         tmp_path / "other",
+        "--other-folders",
     ]
     result = subprocess.run(command, capture_output=True, text=True)
     assert result.returncode == 1

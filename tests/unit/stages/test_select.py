@@ -210,6 +210,17 @@ def test_predictions_that_contradict_the_metrics_are_an_error(tmp_path):
         run_stage(tmp_path, [folder])
 
 
+def test_a_run_of_the_first_trainer_alone_can_be_selected(tmp_path):
+    compared = write(tmp_path, FIRST, {0, 1})
+    alone = write(tmp_path, SECOND, {4}, trainers=TRAINERS[:1])
+    comparison = write_comparison(tmp_path, [compared], TRAINERS)
+    metrics = json.loads((alone / "train/metrics.json").read_text())
+    record = json.loads(comparison.read_text())
+    record["others"] = [metrics | {"sha256": {"train": "0" * 64}}]
+    comparison.write_text(json.dumps(record))
+    assert run_stage(tmp_path, [compared, alone], comparison)["selected"]["momentum"] == 0.9
+
+
 def test_a_comparison_of_other_runs_is_an_error(tmp_path):
     folders = [write(tmp_path, FIRST, {0}), write(tmp_path, SECOND, {0})]
     comparison = write_comparison(tmp_path, folders[:1], TRAINERS)
