@@ -17,6 +17,7 @@ from helpers.made_up_facts import (
     selection,
     source,
     summary,
+    with_settings,
 )
 
 TRAINERS = ("train", "train_manual_update", "train_manual_backprop")
@@ -143,6 +144,7 @@ MORE = {
             )
         )
     },
+    "gelu": {"selection": with_settings(selection(), {"activation": "gelu"})},
     "spikes": with_losses([*falling(0.7, 0.3, 40), *[0.9, 0.3] * 5], falling(0.7, 0.4)),
     "two collapses, several seeds": {
         "selection": selection(

@@ -6,7 +6,7 @@ A template says a sentence only where its predicate holds, so that the report is
 from collections.abc import Callable
 from typing import Any
 
-from handgrad.hyperparameters import HYPERPARAMETERS
+from handgrad.hyperparameters import HYPERPARAMETERS, Combination
 
 Facts = dict[str, Any]
 
@@ -165,6 +165,12 @@ def trained_by_manual_update(facts: Facts) -> bool:
 @predicate
 def trained_by_manual_backprop(facts: Facts) -> bool:
     return "train_manual_backprop" in facts["comparison"]["trainers"]
+
+
+@predicate
+def kernel_used(facts: Facts) -> bool:
+    """Some network has the activation whose derivative is a kernel of autograd's, see docs/by-hand.md."""
+    return any(Combination.of(row).activation == "gelu" for row in facts["leaderboard"]["rows"])
 
 
 @predicate

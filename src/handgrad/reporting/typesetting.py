@@ -10,6 +10,8 @@ import json
 from typing import Any
 
 Node = dict[str, Any]
+# Where the contents go: after the first chapter, which is the summary.
+CONTENTS = {"html": "<!--contents-->", "pdf": "#contents"}
 BOXES = {"note", "tip", "important", "warning", "caution"}
 
 
@@ -17,7 +19,10 @@ def typeset(document: Node, form: str) -> Node:
     """The syntax tree of a report, changed for Pandoc's writer of HTML, or of Typst for a PDF."""
     finish = {"html": _for_html, "pdf": _for_typst}[form]
     blocks = [finished for block in _captioned(document["blocks"]) for finished in finish(block)]
-    return document | {"blocks": blocks}
+    chapters = [place for place, block in enumerate(blocks) if block["t"] == "Header" and block["c"][0] == 1]
+    contents = {"t": "RawBlock", "c": [{"html": "html", "pdf": "typst"}[form], CONTENTS[form]]}
+    place = chapters[1] if len(chapters) > 1 else 0
+    return document | {"blocks": [*blocks[:place], contents, *blocks[place:]]}
 
 
 def _captioned(blocks: list[Node]) -> list[Node]:

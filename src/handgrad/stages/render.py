@@ -1,6 +1,7 @@
 """Typeset the report as one HTML file or as a PDF."""
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -9,7 +10,7 @@ import pypandoc
 import typst
 
 from handgrad.errors import HandgradError
-from handgrad.reporting.typesetting import typeset
+from handgrad.reporting.typesetting import CONTENTS, typeset
 from handgrad.stages.command_line import run_stage
 from handgrad.stages.files import replacing, write_text
 
@@ -54,7 +55,12 @@ def write_html(document: dict[str, Any], folder: Path, template: Path, output: P
     ]
     html = converted(document, "html5", template, arguments)
     # Pandoc writes the alternative text of an SVG as a label, which a browser does not show in its place.
-    write_text(output, html.replace('<img role="img" aria-label=', "<img alt="))
+    html = html.replace('<img role="img" aria-label=', "<img alt=")
+    html = re.sub(r"<th(?=[ >])", '<th scope="col"', html)
+    contents = re.search(r"<nav.*?</nav>\n", html, re.DOTALL)
+    if contents:
+        html = html.replace(contents[0], "").replace(CONTENTS["html"], contents[0])
+    write_text(output, html)
 
 
 def write_pdf(document: dict[str, Any], folder: Path, template: Path, output: Path) -> None:

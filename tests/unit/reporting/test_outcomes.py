@@ -571,6 +571,9 @@ SENTENCES = {
     "The images keep their order in every epoch.": lambda r: not ranking(r)[0].get("shuffle", False),
     "With dampening $": lambda r: any(row.get("dampening", 0) > 0 for row in ranking(r)),
     "With Nesterov momentum": lambda r: any(row.get("nesterov", False) for row in ranking(r)),
+    "it is autograd's kernel `gelu_backward`": lambda r: any(
+        row.get("activation") == "gelu" for row in ranking(r)
+    ),
     "| `train` | autograd": lambda r: "train" in trainers(r),
     "| `train_manual_update` | autograd": lambda r: "train_manual_update" in trainers(r),
     "| `train_manual_backprop` | by hand": lambda r: "train_manual_backprop" in trainers(r),

@@ -11,6 +11,7 @@ from helpers.made_up_facts import (
 )
 from helpers.outcomes import OUTCOMES, raw
 
+from handgrad.activations import ACTIVATIONS
 from handgrad.reporting.facts import assemble
 from handgrad.reporting.statements import PREDICATES, statements
 
@@ -103,3 +104,7 @@ def test_manual_trainers_alone_compare_backpropagation_but_no_update_of_pytorch(
     given = statements(facts(comparison=manual))
     assert given["backpropagation_compared"]
     assert not given["update_compared"]
+
+
+def test_the_report_names_the_activation_whose_derivative_is_a_kernel():
+    assert [name for name, activation in ACTIVATIONS.items() if activation.kernel] == ["gelu"]
