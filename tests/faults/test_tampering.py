@@ -3,11 +3,17 @@
 `pytest -m long` tampers with every file in every way; the default with one file of each kind.
 """
 
+import json
 import os
 import shutil
+import subprocess
+import sys
 
 import pytest
-from helpers.projects import copy_project, run, snakemake
+from helpers.projects import copy_project, environment, run, snakemake
+
+from handgrad.pipeline.manifests import file_sha256, read_manifest
+from handgrad.pipeline.manifests import text as manifest_text_of
 
 RUN = "runs/lr~0.01/weight_decay~0.0/momentum~0.0/seed~256"
 
@@ -111,3 +117,47 @@ def test_every_file_that_was_tampered_with_is_made_again(finished, tmp_path, way
     for name in sorted(contents(project)):
         check(project, way, name)
         print(f"{way}: {name}", flush=True)
+
+
+def verify(project, results):
+    program = "from handgrad.cli import main; main()"
+    return subprocess.run(
+        [sys.executable, "-c", program, "verify", results],
+        env=environment(project),
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.mark.slow
+def test_verify_accepts_results_wherever_they_are_and_names_each_change(finished, tmp_path):
+    results = tmp_path / "given to a reader"
+    shutil.copytree(finished / "results", results)
+    good = verify(finished, results)
+    assert good.returncode == 0, good.stderr
+    assert "facts.json follows from them" in good.stdout
+    edit(results / RUN / "train/metrics.json")
+    (results / "selected/model.safetensors").unlink()
+    bad = verify(finished, results)
+    assert bad.returncode == 1
+    assert f"{results / RUN / 'train/metrics.json'} is not what the rule train wrote" in bad.stderr
+    assert f"{results / 'selected/model.safetensors'} is missing" in bad.stderr
+
+
+@pytest.mark.slow
+def test_verify_finds_a_forged_number_although_every_hash_was_forged_too(finished, tmp_path):
+    results = tmp_path / "results"
+    shutil.copytree(finished / "results", results)
+    facts = results / "facts.json"
+    content = json.loads(facts.read_text())
+    content["evaluation"]["accuracy"] = 0.123
+    facts.write_text(json.dumps(content))
+    for path in (results / "manifests").glob("*.json"):
+        manifest = read_manifest(path)
+        for files in (manifest.inputs, manifest.outputs):
+            if "../facts.json" in files:
+                files["../facts.json"] = file_sha256(facts)
+        path.write_text(manifest_text_of(manifest))
+    bad = verify(finished, results)
+    assert bad.returncode == 1
+    assert "facts.json: evaluation.accuracy is 0.123; the other files give " in bad.stderr

@@ -45,7 +45,7 @@ class Hashes:
         if store is not None and store.exists():
             with suppress(ValueError):  # a damaged store: everything is read again
                 self._known = dict(json.loads(store.read_text(encoding="utf-8")))
-        self._used: dict[str, list[Any]] = {}
+        self.used: dict[str, list[Any]] = {}
 
     def __call__(self, path: Path) -> str:
         status = path.stat()
@@ -54,7 +54,7 @@ class Hashes:
         known = self._known.get(name)
         if known is None or known[:-1] != key:
             known = [*key, file_sha256(path)]
-        self._used[name] = self._known[name] = known
+        self.used[name] = self._known[name] = known
         return str(known[-1])
 
     def save(self) -> None:
@@ -62,7 +62,7 @@ class Hashes:
         if self._store is not None:
             self._store.parent.mkdir(exist_ok=True)
             temporary = self._store.with_name(f"{self._store.name}.{os.getpid()}")
-            temporary.write_text(json.dumps(self._used), encoding="utf-8")
+            temporary.write_text(json.dumps(self.used), encoding="utf-8")
             temporary.replace(self._store)
 
 
@@ -79,7 +79,7 @@ def manifest_text(stage: str, path: Path, inputs: dict[Path, str], outputs: Iter
         {_relative(file, path): sha256 for file, sha256 in sorted(inputs.items())},
         {_relative(file, path): file_sha256(file) for file in sorted(outputs)},
     )
-    return _text(manifest)
+    return text(manifest)
 
 
 def read_manifest(path: Path) -> Manifest:
@@ -89,11 +89,11 @@ def read_manifest(path: Path) -> Manifest:
         HandgradError: if it is not, to the byte, a text of `manifest_text`.
         OSError: if it cannot be read.
     """
-    text = path.read_bytes()
+    body = path.read_bytes()
     try:
-        content = json.loads(text)
+        content = json.loads(body)
         manifest = Manifest(content["stage"], content["inputs"], content["outputs"])
-        intact = _text(manifest).encode() == text
+        intact = text(manifest).encode() == body
     except (ValueError, LookupError, TypeError):
         intact = False
     if not intact:
@@ -153,6 +153,20 @@ def altered(results: Path, hashes: Hashes) -> dict[Path, str]:
     return reasons
 
 
+def stale(results: Path) -> list[str]:
+    """A line for each file that a job read in another version than the one that is there."""
+    made: dict[str, str] = {}
+    found = {path: read_manifest(path) for path in manifests(results)}
+    for path, manifest in found.items():
+        made |= {os.path.normpath(path.parent / name): sha256 for name, sha256 in manifest.outputs.items()}
+    return [
+        f"{file}: the rule {manifest.stage} read another version of it"
+        for path, manifest in found.items()
+        for name, sha256 in manifest.inputs.items()
+        if made.get(file := os.path.normpath(path.parent / name), sha256) != sha256
+    ]
+
+
 def manifests(results: Path) -> Iterator[Path]:
     """Every manifest of a results folder."""
     yield from sorted((results / FOLDER).glob("*.json"))
@@ -190,7 +204,8 @@ def _relative(file: Path, manifest: Path) -> str:
     return Path(os.path.relpath(file, manifest.parent)).as_posix()
 
 
-def _text(manifest: Manifest) -> str:
+def text(manifest: Manifest) -> str:
+    """A manifest as it is written: indented JSON, with a hash of its own content."""
     content = asdict(manifest)
     sha256 = hashlib.sha256(json.dumps(content).encode()).hexdigest()
     return json.dumps(content | {"sha256_of_this": sha256}, indent=2) + "\n"

@@ -65,7 +65,7 @@ def read_history(folder: Path, trainer: str) -> dict[str, Any]:
         "run": run.as_posix(),
         **Combination.of(metrics).named(),
         "seed": metrics["seed"],
-        "first_layer_norm": float(np.linalg.norm(weights)),
+        "first_layer_norm": float(np.sqrt(np.square(weights).sum())),
         **{name: [_finite(float(row[name])) for row in rows] for name in rows[0] if name != "epoch"},
     }
 

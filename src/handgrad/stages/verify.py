@@ -1,38 +1,94 @@
-"""Check a results folder against the hashes that its files record, without training anything."""
+"""Check that a results folder holds what its report states, without training anything.
+
+Every file is compared with the manifest of the job that wrote it, every manifest with those of the jobs that
+it read from, and the numbers of facts.json are derived again from the other files.
+"""
 
 import argparse
+import json
+import math
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-from handgrad.data.downloads import file_hash
 from handgrad.errors import HandgradError
-from handgrad.hyperparameters import Combination, run_path
-from handgrad.stages.compare import files_sha256
+from handgrad.hyperparameters import run_path
+from handgrad.pipeline.config import combinations
+from handgrad.pipeline.manifests import Hashes, altered, stale
+from handgrad.reporting.facts import assemble
+from handgrad.stages.facts import read_history
 from handgrad.stages.files import read_json
+
+REQUIRED = "manifests/facts.json"
 
 
 def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(prog="handgrad verify", description=__doc__)
     parser.add_argument("results", type=Path, nargs="?", default=Path("results"))
-    options = parser.parse_args(arguments)
+    results = parser.parse_args(arguments).results
 
-    wrong = list(mismatches(options.results))
-    if wrong:
-        raise HandgradError("\n".join(wrong))
-    print(f"{options.results}: every recorded hash is that of the file")
+    start = time.monotonic()
+    if not (results / REQUIRED).is_file():
+        raise HandgradError(f"{results}: has no {REQUIRED}; expected the results of a finished run")
+    hashes = Hashes()
+    problems = [*altered(results, hashes).values(), *stale(results)]
+    if not problems:
+        problems = list(false_facts(results))
+    if problems:
+        raise HandgradError("\n  ".join([f"{results} is not what its report states:", *problems]))
+    print(
+        f"{results}: {len(hashes.used)} files are as their jobs wrote them and as other jobs read them, "
+        f"and facts.json follows from them ({time.monotonic() - start:.1f} s)"
+    )
 
 
-def mismatches(results: Path) -> Iterator[str]:
-    """A line for each file that is not the one whose hash is recorded."""
-    archive = results / "data/cifar-10-python.tar.gz"
-    if file_hash(archive, "sha256") != read_json(results / "data/source.json")["sha256"]:
-        yield f"{archive}: not the file that source.json describes"
-    comparison = read_json(results / "comparison.json")
-    for run in comparison["runs"] + comparison["others"]:
-        for trainer, sha256 in run["sha256"].items():
-            folder = results / "runs" / run_path(Combination.of(run), run["seed"]) / trainer
-            if files_sha256(folder) != sha256:
-                yield f"{folder}: not the training that comparison.json describes"
-    model = results / "selected/model.safetensors"
-    if file_hash(model, "sha256") != read_json(results / "selection.json")["selected"]["model_sha256"]:
-        yield f"{model}: not the model that selection.json describes"
+def false_facts(results: Path) -> Iterator[str]:
+    """A line for each value of facts.json that the other files give differently."""
+    facts = read_json(results / "facts.json")
+    records = {
+        "source": "data/source.json",
+        "summary": "data/summary.json",
+        "gradient_check": "gradients/check.json",
+        "comparison": "comparison.json",
+        "selection": "selection.json",
+        "baselines": "baselines/baselines.json",
+        "evaluation": "evaluation/evaluation.json",
+    }
+    config = facts["config"]
+    # A run is named by its folder in the project, wherever the results are now.
+    selected = read_json(results / "selection.json")["selected"]
+    project = selected["run"].partition("runs/")[0]
+    histories = []
+    for combination in combinations(config):
+        for seed in config["training"]["seeds"]:
+            run = f"runs/{run_path(combination, seed)}"
+            history = read_history(results / run, selected["trainer"])
+            histories.append(history | {"run": f"{project}{run}/{selected['trainer']}"})
+    try:
+        derived = assemble(
+            config=config,
+            histories=histories,
+            provenance=facts["provenance"],
+            **{name: read_json(results / path) for name, path in records.items()},
+        )
+    except (LookupError, TypeError):
+        yield "facts.json: of another version of handgrad; verify it with the commit that the report names"
+        return
+    # By way of JSON, which has no tuples.
+    yield from _differences(facts, json.loads(json.dumps(derived)), "facts.json: ")
+
+
+def _differences(found: Any, derived: Any, name: str) -> Iterator[str]:
+    if isinstance(found, dict) and isinstance(derived, dict):
+        for key in sorted(found.keys() | derived.keys()):
+            yield from _differences(found.get(key), derived.get(key), f"{name}.{key}".replace(" .", " "))
+    elif isinstance(found, list) and isinstance(derived, list) and len(found) == len(derived):
+        for position, pair in enumerate(zip(found, derived, strict=True)):
+            yield from _differences(*pair, f"{name}[{position}]")
+    elif isinstance(found, float) and isinstance(derived, float):
+        # Another machine may round differently.
+        if not math.isclose(found, derived, rel_tol=1e-9):
+            yield f"{name} is {found}; the other files give {derived}"
+    elif found != derived:
+        yield f"{name} is {str(found)[:80]}; the other files give {str(derived)[:80]}"
