@@ -15,7 +15,8 @@ from helpers.projects import copy_project, environment, run, snakemake
 from handgrad.pipeline.manifests import file_sha256, read_manifest
 from handgrad.pipeline.manifests import text as manifest_text_of
 
-RUN = "runs/lr~0.01/weight_decay~0.0/momentum~0.0/seed~256"
+# Stands for the folder of the only run.
+RUN = "RUN"
 
 
 def edit(path):
@@ -73,6 +74,14 @@ def contents(project):
     }
 
 
+def located(results, name):
+    """`name` with the folder of the run that is there for RUN."""
+    if not name.startswith(RUN):
+        return name
+    (model,) = results.glob("runs/**/train/model.safetensors")
+    return name.replace(RUN, model.parents[1].relative_to(results).as_posix())
+
+
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory, small_config):
     config = small_config | {"hyperparameters": small_config["hyperparameters"][:1]}
@@ -106,7 +115,7 @@ def check(project, way, name):
 def test_a_file_that_was_tampered_with_is_made_again(finished, tmp_path, way, name):
     project = tmp_path / "project"
     shutil.copytree(finished, project)
-    check(project, way, name)
+    check(project, way, located(project / "results", name))
 
 
 @pytest.mark.long
@@ -136,11 +145,12 @@ def test_verify_accepts_results_wherever_they_are_and_names_each_change(finished
     good = verify(finished, results)
     assert good.returncode == 0, good.stderr
     assert "facts.json follows from them" in good.stdout
-    edit(results / RUN / "train/metrics.json")
+    metrics = results / located(results, f"{RUN}/train/metrics.json")
+    edit(metrics)
     (results / "selected/model.safetensors").unlink()
     bad = verify(finished, results)
     assert bad.returncode == 1
-    assert f"{results / RUN / 'train/metrics.json'} is not what the rule train wrote" in bad.stderr
+    assert f"{metrics} is not what the rule train wrote" in bad.stderr
     assert f"{results / 'selected/model.safetensors'} is missing" in bad.stderr
 
 

@@ -64,13 +64,14 @@ def run_stage(main: Callable[[Options], None], options: type[Options], run_files
 def _inputs(values: Mapping[str, Any], run_files: Sequence[str]) -> list[Path]:
     """The files that a stage reads: those that the options name, and `run_files` of each training."""
     files = [path for name, path in _paths(values) if not name.startswith("output_") and path.is_file()]
-    trainers = values.get("trainers") or [values.get("trainer")]
-    return files + [
-        folder / str(trainer) / name
-        for folder in values.get("run_folders", [])
-        for trainer in trainers
-        for name in run_files
+    folders = [*values.get("run_folders", []), *values.get("other_folders", [])]
+    trainings = [
+        folder / str(trainer)
+        for folder in folders
+        for trainer in values.get("trainers") or [values.get("trainer")]
     ]
+    # Of a run that the first trainer alone trained, the others have no folder.
+    return files + [training / name for training in trainings if training.is_dir() for name in run_files]
 
 
 def _paths(values: Mapping[str, Any]) -> Iterator[tuple[str, Path]]:
