@@ -12,7 +12,9 @@ rule preflight:
         "logs/preflight.log",
     benchmark:
         "logs/benchmarks/preflight.tsv"
-    # Before anything else, the download included.
+    # First of all jobs, the download included; a failure stops the run before new jobs start. Not an input of the
+    # trainings: to check again must not train again, and an ancient() input hides what else has changed (Snakemake
+    # 9.27 looks at no job below one that runs).
     priority: 100
     threads: config["training"]["threads"]
     resources:

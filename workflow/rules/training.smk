@@ -1,7 +1,5 @@
 rule train:
     input:
-        # Ancient: to check again does not train again.
-        ancient(rules.preflight.output.record),
         # Not passed by its name: the settings have it.
         lambda wildcards: SUBMITTED.get(wildcards.trainer, []),
         train_data=rules.prepare.output.train,
