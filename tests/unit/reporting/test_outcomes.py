@@ -401,6 +401,12 @@ def printed(r):
     return len(ranking(r)) <= 100
 
 
+def shortened(r):
+    """Whether the trainers were compared over fewer epochs than the selected combination is trained for."""
+    compared = max(run.get("epochs", 50) for run in r["comparison"]["runs"])
+    return compared < ranking(r)[0].get("epochs", 50)
+
+
 def several(r):
     return len(trainers(r)) > 1
 
@@ -585,10 +591,12 @@ SENTENCES = {
     "It had been lower": lambda r: rose(r) and not rose_in_all(r),
     "It had levelled off.": lambda r: level(r) and not rose_in_all(r) and not constant(r),
     "By the end it was": turned,
-    "Every run, that is every combination": lambda r: several(r) and not r["comparison"].get("others"),
-    "nothing is proved about": lambda r: several(r) and r["comparison"].get("others", 0) > 0,
-    "that every trainer made": lambda r: several(r) and r["comparison"].get("others", 0) > 0,
+    "Every run, that is every combination": lambda r: several(r) and not r["comparison"]["others"],
+    "nothing is proved about": lambda r: several(r) and bool(r["comparison"]["others"]),
+    "that every trainer made": lambda r: several(r) and bool(r["comparison"]["others"]),
     "so there was nothing to compare": lambda r: not several(r),
+    "later epochs are not covered": lambda r: several(r) and shortened(r),
+    "Afterwards we compared all losses of all epochs": several,
     "Any difference would have stopped": lambda r: several(r) and r["comparison"]["tolerance"] == 0,
     "A difference above": lambda r: several(r) and r["comparison"]["tolerance"] > 0,
     "**Bit-identical in": lambda r: several(r) and identical(r),
