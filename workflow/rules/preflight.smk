@@ -35,6 +35,7 @@ rule preflight:
             threads=config["training"]["threads"],
             tolerance=config["comparison"]["tolerance"],
             formats=config["report"]["formats"],
+            style=ROOT / "report/style",
             training_mb=TRAINING_MB,
             disk_mb=disk_mb(config, [combination for combination, _ in RUNS.values()]),
         ),

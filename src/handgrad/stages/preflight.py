@@ -32,8 +32,7 @@ LARGEST_BATCH = 256
 MB = 1_000_000
 
 FIGURE = '<svg xmlns="http://www.w3.org/2000/svg" width="8" height="8"><rect width="8" height="8"/></svg>'
-REPORT = "# Preflight\n\n![A square](figures/square.svg)\n"
-TEMPLATES = {"html": ("template.html", "<html><body>$body$</body></html>"), "pdf": ("template.typ", "$body$")}
+REPORT = "---\ntitle: Preflight\nlang: en\n---\n\n# Summary\n\n![A square](figures/square.svg)\n"
 
 
 @dataclass(frozen=True)
@@ -47,6 +46,7 @@ class Options:
     threads: int
     tolerance: float
     formats: list[str]
+    style: Annotated[Path, "folder of the report's templates, by format"]
     training_mb: Annotated[int, "memory that a training needs"]
     disk_mb: Annotated[int, "room that the results need"]
     trainings_at_once: int
@@ -60,7 +60,7 @@ def main(options: Options) -> None:
     check_disk(options.disk_mb, options.output_record.parent)
     with tempfile.TemporaryDirectory() as folder:
         for form in sorted({"html", "pdf"}.intersection(options.formats)):
-            check_format(form, Path(folder))
+            check_format(form, options.style, Path(folder))
     difference = check_trainers(options, device)
     logging.info(
         "device %s; trainers differ by %.3g after %d updates, tolerance %g; %d MB a training, %d MB of disk",
@@ -123,16 +123,14 @@ def check_disk(disk_mb: int, results: Path) -> None:
         )
 
 
-def check_format(form: str, folder: Path) -> None:
-    """Typeset a page with a figure, as the report will be; raise HandgradError if that fails."""
+def check_format(form: str, style: Path, folder: Path) -> None:
+    """Typeset a page with a figure in the report's own style; raise HandgradError if that fails."""
     (folder / "figures").mkdir(exist_ok=True)
     (folder / "figures/square.svg").write_text(FIGURE)
     (folder / "report.md").write_text(REPORT)
-    name, text = TEMPLATES[form]
-    (folder / name).write_text(text)
     document = folder / f"report.{form}"
     try:
-        render.main(render.Options(folder / "report.md", form, [folder / name], document))  # type: ignore[arg-type]
+        render.main(render.Options(folder / "report.md", form, sorted((style / form).iterdir()), document))  # type: ignore[arg-type]
         content = document.read_bytes()
     except (HandgradError, OSError, RuntimeError) as error:
         raise HandgradError(

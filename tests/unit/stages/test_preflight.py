@@ -13,6 +13,7 @@ from handgrad import training
 from handgrad.errors import HandgradError
 from handgrad.stages import preflight, render
 
+ROOT = Path(__file__).resolve().parents[3]
 DEFAULTS = {
     "trainers": ["train", "train_manual_update", "train_manual_backprop"],
     "combinations": [
@@ -26,6 +27,7 @@ DEFAULTS = {
     "threads": 1,
     "tolerance": 0.0,
     "formats": ["md", "html", "pdf"],
+    "style": ROOT / "report/style",
     "training_mb": 500,
     "disk_mb": 1,
     "trainings_at_once": 2,
