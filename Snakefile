@@ -30,6 +30,7 @@ include: "workflow/rules/report.smk"
 rule all:
     default_target: True
     input:
+        rules.preflight.output,
         REPORTS,
         MANIFESTS,
-        "results/run_times.csv",
+        f"{RESULTS}/run_times.csv",

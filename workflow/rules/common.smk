@@ -6,6 +6,7 @@ import re
 import sys
 from pathlib import Path
 
+import yaml
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
@@ -18,6 +19,7 @@ from handgrad.pipeline.config import (
     read_schema,
     validated,
 )
+from handgrad.pipeline.experiments import experiment_name, store_folder
 from handgrad.pipeline.fingerprints import fingerprint
 from handgrad.pipeline.needs import disk_mb, training_mb
 from handgrad.pipeline.submissions import take_trainers
@@ -69,9 +71,8 @@ configfile: "config.yaml"
 
 # Other people's trainers: by name, such as ada.backpropagation, the file.
 SUBMITTED = checked(take_trainers, config)
-config = checked(
-    validated, config, read_schema(ROOT / "workflow/schemas/config.schema.yaml")
-)
+SCHEMA = read_schema(ROOT / "workflow/schemas/config.schema.yaml")
+config = checked(validated, config, SCHEMA)
 
 # Each run by the path of its folder: the combinations in the order of the config, each with every seed.
 RUNS = {
@@ -86,9 +87,44 @@ COMPARED = {
     for seed in config["training"]["seeds"]
 }
 OTHERS = [run for run in RUNS if run not in COMPARED]
-RUN = "results/runs/{run}/{trainer}"
 OWN_TRAINERS = config["training"]["trainers"]
 TRAINERS = config["training"]["trainers"] = [*OWN_TRAINERS, *SUBMITTED]
+
+
+def training_settings(config):
+    """The options of a training that its folder does not name."""
+    return {
+        "dtype": config["dtype"],
+        "device": config["device"],
+        # Not {threads}, which Snakemake lowers to --cores: results must not depend on it.
+        "threads": config["training"]["threads"],
+        "gradient_check_every": config["gradients"]["check_every"],
+        "checkpoint_every": config["training"]["checkpoint_every"],
+    }
+
+
+def plain_config():
+    """The config without experiment: config.yaml alone."""
+    plain = yaml.safe_load(Path("config.yaml").read_text(encoding="utf-8"))
+    take_trainers(plain)
+    return validated(plain, SCHEMA)
+
+
+# Where results lie: an experiment's own in RESULTS, those that experiments share in DATA and STORE.
+EXPERIMENT = checked(experiment_name, map(Path, workflow.overwrite_configfiles))
+PLAIN = checked(plain_config) if EXPERIMENT else config
+DATA_FOLDER = store_folder(
+    [config["data"], config["seed"]], [PLAIN["data"], PLAIN["seed"]]
+)
+RUN_FOLDER = store_folder(
+    [config["data"], config["seed"], training_settings(config)],
+    [PLAIN["data"], PLAIN["seed"], training_settings(PLAIN)],
+)
+RESULTS = f"results/{EXPERIMENT}" if EXPERIMENT else "results"
+LOGS = f"logs/{EXPERIMENT}" if EXPERIMENT else "logs"
+DATA = f"results/data/{DATA_FOLDER}"
+DATA_MANIFESTS = f"{DATA}manifests/" if DATA_FOLDER else "results/manifests/"
+STORE = f"results/runs/{RUN_FOLDER}"
 
 # The archive that data.archive names, where data.source takes it: an input, so that a change of it is seen.
 # Absolute, for in a module Snakemake would put the prefix before it.
@@ -115,13 +151,20 @@ wildcard_constraints:
     trainer="|".join(map(re.escape, TRAINERS)),
 
 
-def run_folders(comparison, runs=RUNS):
-    """The folders of the runs, beside the comparison's file: one for all trainers, in the order of the config.
+def beside(file, path):
+    """`path` with the prefix that `file`, in RESULTS, has in a module."""
+    prefix = file[: file.rindex(f"{RESULTS}/")]
+    return f"{prefix}{path}"
 
-    The files of a run are made together, and `compare` takes one of each run: whoever takes the comparison
-    has them all. So the graph grows by one edge a run, and stays quick to plan with thousands of them.
+
+def run_folders(comparison, runs=RUNS):
+    """The folders of the runs, one for all trainers, in the order of the config.
+
+    The files of a run are made together, and `compare` takes one of each run: whoever takes `comparison`, the
+    comparison's file, has them all. So the graph grows by one edge a run, and stays quick to plan with
+    thousands of them.
     """
-    return [f"{Path(comparison).parent}/runs/{run}" for run in runs]
+    return [beside(comparison, f"{STORE}{run}") for run in runs]
 
 
 def run_settings(wildcards):
@@ -129,7 +172,7 @@ def run_settings(wildcards):
     found = RUNS.get(wildcards.run) or COMPARED.get(wildcards.run)
     if found is None:
         raise WorkflowError(
-            f"results/runs/{wildcards.run}: the config has no such run; "
+            f"{STORE}{wildcards.run}: the config has no such run; "
             "add its combination under hyperparameters, or its seed under training.seeds"
         )
     combination, seed = found

@@ -2,13 +2,13 @@ rule fetch:
     input:
         ARCHIVE,
     output:
-        archive="results/data/cifar-10-python.tar.gz",
-        source="results/data/source.json",
-        manifest="results/manifests/fetch.json",
+        archive=f"{DATA}cifar-10-python.tar.gz",
+        source=f"{DATA}source.json",
+        manifest=f"{DATA_MANIFESTS}fetch.json",
     log:
-        "logs/fetch.log",
+        f"logs/{DATA_FOLDER}fetch.log",
     benchmark:
-        "logs/benchmarks/fetch.tsv"
+        f"logs/benchmarks/{DATA_FOLDER}fetch.tsv"
     localrule: True
     threads: 1
     resources:
@@ -38,15 +38,15 @@ rule prepare:
     input:
         archive=rules.fetch.output.archive,
     output:
-        train="results/data/train.safetensors",
-        validation="results/data/validation.safetensors",
-        test="results/data/test.safetensors",
-        summary="results/data/summary.json",
-        manifest="results/manifests/prepare.json",
+        train=f"{DATA}train.safetensors",
+        validation=f"{DATA}validation.safetensors",
+        test=f"{DATA}test.safetensors",
+        summary=f"{DATA}summary.json",
+        manifest=f"{DATA_MANIFESTS}prepare.json",
     log:
-        "logs/prepare.log",
+        f"logs/{DATA_FOLDER}prepare.log",
     benchmark:
-        "logs/benchmarks/prepare.tsv"
+        f"logs/benchmarks/{DATA_FOLDER}prepare.tsv"
     threads: 1
     resources:
         mem_mb=growing(3000),

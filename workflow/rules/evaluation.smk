@@ -1,22 +1,22 @@
 rule compare:
     input:
         expand(
-            "results/runs/{run}/{trainer}/manifest.json",
+            f"{STORE}{{run}}/{{trainer}}/manifest.json",
             run=OTHERS,
             trainer=TRAINERS[0],
         ),
         expand(
-            "results/runs/{run}/{trainer}/manifest.json",
+            f"{STORE}{{run}}/{{trainer}}/manifest.json",
             run=COMPARED,
             trainer=TRAINERS,
         ),
     output:
-        comparison="results/comparison.json",
-        manifest="results/manifests/compare.json",
+        comparison=f"{RESULTS}/comparison.json",
+        manifest=f"{RESULTS}/manifests/compare.json",
     log:
-        "logs/compare.log",
+        f"{LOGS}/compare.log",
     benchmark:
-        "logs/benchmarks/compare.tsv"
+        f"{LOGS}/benchmarks/compare.tsv"
     localrule: True
     threads: 1
     resources:
@@ -47,21 +47,21 @@ rule select:
         comparison=rules.compare.output.comparison,
     output:
         selection=report(
-            "results/selection.json",
+            f"{RESULTS}/selection.json",
             caption="../../report/captions/selection.rst",
             category="Selection",
         ),
         leaderboard=report(
-            "results/leaderboard.csv",
+            f"{RESULTS}/leaderboard.csv",
             caption="../../report/captions/leaderboard.rst",
             category="Selection",
         ),
-        model="results/selected/model.safetensors",
-        manifest="results/manifests/select.json",
+        model=f"{RESULTS}/selected/model.safetensors",
+        manifest=f"{RESULTS}/manifests/select.json",
     log:
-        "logs/select.log",
+        f"{LOGS}/select.log",
     benchmark:
-        "logs/benchmarks/select.tsv"
+        f"{LOGS}/benchmarks/select.tsv"
     localrule: True
     threads: 1
     resources:
@@ -82,13 +82,13 @@ rule baselines:
         train_data=rules.prepare.output.train,
         validation_data=rules.prepare.output.validation,
     output:
-        model="results/baselines/logistic_regression.safetensors",
-        baselines="results/baselines/baselines.json",
-        manifest="results/manifests/baselines.json",
+        model=f"{RESULTS}/baselines/logistic_regression.safetensors",
+        baselines=f"{RESULTS}/baselines/baselines.json",
+        manifest=f"{RESULTS}/manifests/baselines.json",
     log:
-        "logs/baselines.log",
+        f"{LOGS}/baselines.log",
     benchmark:
-        "logs/benchmarks/baselines.tsv"
+        f"{LOGS}/benchmarks/baselines.tsv"
     threads: 1
     resources:
         mem_mb=growing(3000),
@@ -114,17 +114,17 @@ rule evaluate:
         validation_data=rules.prepare.output.validation,
         test_data=rules.prepare.output.test,
     output:
-        evaluation="results/evaluation/evaluation.json",
+        evaluation=f"{RESULTS}/evaluation/evaluation.json",
         predictions=report(
-            "results/evaluation/predictions.csv",
+            f"{RESULTS}/evaluation/predictions.csv",
             caption="../../report/captions/predictions.rst",
             category="Evaluation",
         ),
-        manifest="results/manifests/evaluate.json",
+        manifest=f"{RESULTS}/manifests/evaluate.json",
     log:
-        "logs/evaluate.log",
+        f"{LOGS}/evaluate.log",
     benchmark:
-        "logs/benchmarks/evaluate.tsv"
+        f"{LOGS}/benchmarks/evaluate.tsv"
     threads: 1
     resources:
         mem_mb=growing(3000),

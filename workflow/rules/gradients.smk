@@ -1,11 +1,11 @@
 rule check_gradients:
     output:
-        check="results/gradients/check.json",
-        manifest="results/manifests/check_gradients.json",
+        check=f"{RESULTS}/gradients/check.json",
+        manifest=f"{RESULTS}/manifests/check_gradients.json",
     log:
-        "logs/check_gradients.log",
+        f"{LOGS}/check_gradients.log",
     benchmark:
-        "logs/benchmarks/check_gradients.tsv"
+        f"{LOGS}/benchmarks/check_gradients.tsv"
     threads: 1
     resources:
         mem_mb=growing(1500),

@@ -6,12 +6,12 @@ TRIED = list(RUNS.values())[:: max(1, -(-len(RUNS) // 5))]
 
 rule preflight:
     output:
-        record="results/preflight.json",
-        manifest="results/manifests/preflight.json",
+        record=f"{RESULTS}/preflight.json",
+        manifest=f"{RESULTS}/manifests/preflight.json",
     log:
-        "logs/preflight.log",
+        f"{LOGS}/preflight.log",
     benchmark:
-        "logs/benchmarks/preflight.tsv"
+        f"{LOGS}/benchmarks/preflight.tsv"
     # First of all jobs, the download included; a failure stops the run before new jobs start. Not an input of the
     # trainings: to check again must not train again, and an ancient() input hides what else has changed (Snakemake
     # 9.27 looks at no job below one that runs).

@@ -7,7 +7,7 @@ FIGURES = {
         r'call figure\("(\w+)", "(\w+)"', template.read_text(encoding="utf-8")
     )
 }
-REPORTS = [f"results/report.{ending}" for ending in config["report"]["formats"]]
+REPORTS = [f"{RESULTS}/report.{ending}" for ending in config["report"]["formats"]]
 STAGES = [
     "preflight",
     "fetch",
@@ -24,10 +24,15 @@ STAGES = [
     "render",
 ]
 # The manifests of all jobs but the trainings, which `compare` demands.
-MANIFESTS = [
-    f"results/manifests/{name}.json"
+MANIFESTS = [f"{DATA_MANIFESTS}{stage}.json" for stage in ("fetch", "prepare")]
+MANIFESTS += [
+    f"{RESULTS}/manifests/{name}.json"
     for name in [
-        *(stage for stage in STAGES if stage not in ("train", "render")),
+        *(
+            stage
+            for stage in STAGES
+            if stage not in ("fetch", "prepare", "train", "render")
+        ),
         *(f"render_{form}" for form in config["report"]["formats"] if form != "md"),
         "run_times",
     ]
@@ -47,17 +52,17 @@ rule figures:
     output:
         figures=[
             report(
-                f"results/figures/{name}.{ending}",
+                f"{RESULTS}/figures/{name}.{ending}",
                 category="Figures",
                 labels={"figure": name.replace("_", " ").capitalize()},
             )
             for name, ending in FIGURES.items()
         ],
-        manifest="results/manifests/figures.json",
+        manifest=f"{RESULTS}/manifests/figures.json",
     log:
-        "logs/figures.log",
+        f"{LOGS}/figures.log",
     benchmark:
-        "logs/benchmarks/figures.tsv"
+        f"{LOGS}/benchmarks/figures.tsv"
     threads: 1
     resources:
         mem_mb=growing(1000),
@@ -86,15 +91,15 @@ rule facts:
         evaluation=rules.evaluate.output.evaluation,
     output:
         facts=report(
-            "results/facts.json",
+            f"{RESULTS}/facts.json",
             caption="../../report/captions/facts.rst",
             category="Report",
         ),
-        manifest="results/manifests/facts.json",
+        manifest=f"{RESULTS}/manifests/facts.json",
     log:
-        "logs/facts.log",
+        f"{LOGS}/facts.log",
     benchmark:
-        "logs/benchmarks/facts.tsv"
+        f"{LOGS}/benchmarks/facts.tsv"
     localrule: True
     threads: 1
     resources:
@@ -122,12 +127,12 @@ rule report:
         made_from=sorted((ROOT / "report").glob("**/*.j2")),
         facts=rules.facts.output.facts,
     output:
-        report="results/report.md",
-        manifest="results/manifests/report.json",
+        report=f"{RESULTS}/report.md",
+        manifest=f"{RESULTS}/manifests/report.json",
     log:
-        "logs/report.log",
+        f"{LOGS}/report.log",
     benchmark:
-        "logs/benchmarks/report.tsv"
+        f"{LOGS}/benchmarks/report.tsv"
     localrule: True
     threads: 1
     resources:
@@ -151,12 +156,12 @@ rule render:
             (ROOT / "report/style").glob(f"{wildcards.format}/*")
         ),
     output:
-        document="results/report.{format}",
-        manifest="results/manifests/render_{format}.json",
+        document=f"{RESULTS}/report.{{format}}",
+        manifest=f"{RESULTS}/manifests/render_{{format}}.json",
     log:
-        "logs/render_{format}.log",
+        f"{LOGS}/render_{{format}}.log",
     benchmark:
-        "logs/benchmarks/render_{format}.tsv"
+        f"{LOGS}/benchmarks/render_{{format}}.tsv"
     wildcard_constraints:
         format="html|pdf",
     localrule: True
@@ -179,10 +184,10 @@ rule run_times:
         REPORTS,
         facts=rules.facts.output.facts,
     output:
-        run_times="results/run_times.csv",
-        manifest="results/manifests/run_times.json",
+        run_times=f"{RESULTS}/run_times.csv",
+        manifest=f"{RESULTS}/manifests/run_times.json",
     log:
-        "logs/run_times.log",
+        f"{LOGS}/run_times.log",
     localrule: True
     threads: 1
     resources:
@@ -191,10 +196,12 @@ rule run_times:
     params:
         command=command(
             "run_times",
-            benchmarks=lambda wildcards, input, output: Path(output.run_times).parents[
-                1
-            ]
-            / "logs/benchmarks",
+            benchmarks=lambda wildcards, input, output: beside(
+                output.run_times, f"{LOGS}/benchmarks"
+            ),
+            training_benchmarks=lambda wildcards, input, output: beside(
+                output.run_times, f"logs/benchmarks/train/{RUN_FOLDER}"
+            ),
         ),
         settings=settings(runs=list(RUNS), trainers=TRAINERS),
         code=fingerprint("run_times"),

@@ -5,15 +5,15 @@ rule train:
         train_data=rules.prepare.output.train,
         validation_data=rules.prepare.output.validation,
     output:
-        model=f"{RUN}/model.safetensors",
-        history=f"{RUN}/history.csv",
-        metrics=f"{RUN}/metrics.json",
-        predictions=f"{RUN}/validation_predictions.csv",
-        manifest=f"{RUN}/manifest.json",
+        model=f"{STORE}{{run}}/{{trainer}}/model.safetensors",
+        history=f"{STORE}{{run}}/{{trainer}}/history.csv",
+        metrics=f"{STORE}{{run}}/{{trainer}}/metrics.json",
+        predictions=f"{STORE}{{run}}/{{trainer}}/validation_predictions.csv",
+        manifest=f"{STORE}{{run}}/{{trainer}}/manifest.json",
     log:
-        "logs/train/{run}/{trainer}.log",
+        f"logs/train/{RUN_FOLDER}{{run}}/{{trainer}}.log",
     benchmark:
-        "logs/benchmarks/train/{run}/{trainer}.tsv"
+        f"logs/benchmarks/train/{RUN_FOLDER}{{run}}/{{trainer}}.tsv"
     # Trainings first: the short jobs that wait for nothing then fill the cores while the last ones end.
     priority: 10
     threads: config["training"]["threads"]
@@ -23,15 +23,7 @@ rule train:
         gpu=int(config["device"] == "cuda"),
     params:
         command=command("train"),
-        settings=settings(
-            run_settings,
-            dtype=config["dtype"],
-            device=config["device"],
-            # Not {threads}, which Snakemake lowers to --cores: results must not depend on it.
-            threads=config["training"]["threads"],
-            gradient_check_every=config["gradients"]["check_every"],
-            checkpoint_every=config["training"]["checkpoint_every"],
-        ),
+        settings=settings(run_settings, **training_settings(config)),
         code=fingerprint("train"),
     # No message: Snakemake formats it for every job even in a dry run, which takes seconds for thousands.
     shell:

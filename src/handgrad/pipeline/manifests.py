@@ -4,7 +4,8 @@ A job writes its manifest last, so that its outputs are complete, and are the on
 they match the manifest. Each job checks what it reads against the manifest of the job that made it, and when
 Snakemake starts, `altered` finds every output that is missing or changed, so that its job runs again.
 
-A training's manifest is in its folder, another job's in results/manifests/. The paths in a manifest are
+A training's manifest is in its folder. Another job's is in results/manifests/ or, where its outputs are those
+of a named experiment (see `experiments`), in the folder manifests/ beside them. The paths in a manifest are
 relative to its folder, so that results may be moved.
 """
 
@@ -142,13 +143,12 @@ def altered(results: Path, hashes: Hashes) -> dict[Path, str]:
                 reasons[path] = f"{file} is not what the rule {manifest.stage} wrote"
         if path not in reasons:
             intact[path] = manifest
-    runs = os.path.relpath(results / "runs", results / FOLDER)
-    trainings = {
-        os.path.relpath(path.parent, results / FOLDER) for path in intact if path.name == OF_TRAINING
-    }
+    runs = f"{results / 'runs'}{os.sep}"
+    trainings = {os.fspath(path.parent) for path in intact if path.name == OF_TRAINING}
     for path, manifest in intact.items():
-        read = {name.rpartition("/")[0] for name in manifest.inputs if name.startswith(f"{runs}/")}
-        for folder in sorted(read - trainings)[:1]:
+        folders = {name.rpartition("/")[0] for name in manifest.inputs}
+        read = {os.path.normpath(path.parent / folder) for folder in folders}
+        for folder in sorted({folder for folder in read if folder.startswith(runs)} - trainings)[:1]:
             reasons[path] = f"{path} was made from {folder}, which is missing or changed"
     return reasons
 
@@ -168,8 +168,9 @@ def stale(results: Path) -> list[str]:
 
 
 def manifests(results: Path) -> Iterator[Path]:
-    """Every manifest of a results folder."""
-    yield from sorted((results / FOLDER).glob("*.json"))
+    """Every manifest of a results folder, those of other experiments and their data included."""
+    for pattern in (f"{FOLDER}/*.json", f"*/{FOLDER}/*.json", f"data/*/{FOLDER}/*.json"):
+        yield from sorted(results.glob(pattern))
     for folder, _, files in os.walk(results / "runs"):
         if OF_TRAINING in files:
             yield Path(folder, OF_TRAINING)

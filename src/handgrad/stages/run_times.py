@@ -13,9 +13,10 @@ from handgrad.stages.files import read_json, write_text
 @dataclass(frozen=True)
 class Options:
     benchmarks: Annotated[Path, "folder of Snakemake's benchmark files, .tsv"]
-    facts: Annotated[Path, "with the expected time of a training"]
-    runs: Annotated[list[str], "folders of the config's runs; earlier experiments have left others"]
+    training_benchmarks: Annotated[Path, "folder of those of trainings"]
+    runs: Annotated[list[str], "folders in it"]
     trainers: list[str]
+    facts: Annotated[Path, "with the expected time of a training"]
     output_run_times: Path
 
 
@@ -24,11 +25,12 @@ def main(options: Options) -> None:
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
     writer.writerow(["job", "seconds", "max_rss_mb", "expected_seconds", "ratio"])
-    trainings = {f"train/{run}/{trainer}" for run in options.runs for trainer in options.trainers}
-    for path in sorted(options.benchmarks.rglob("*.tsv")):
-        job = path.relative_to(options.benchmarks).as_posix().removesuffix(".tsv")
-        if job.startswith("train/") and job not in trainings:
-            continue
+    jobs = {path.stem: path for path in options.benchmarks.glob("*.tsv")}
+    for run in options.runs:
+        for trainer in options.trainers:
+            jobs[f"train/{run}/{trainer}"] = options.training_benchmarks / run / f"{trainer}.tsv"
+    # Not every trainer trains every run.
+    for job, path in sorted((job, path) for job, path in jobs.items() if path.exists()):
         with path.open(encoding="utf-8", newline="") as file:
             for row in csv.DictReader(file, delimiter="\t"):
                 of_training = ["", ""]

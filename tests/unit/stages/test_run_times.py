@@ -10,6 +10,7 @@ def run_stage(folder):
         [
             *(sys.executable, "-m", "handgrad.stages.run_times"),
             *("--benchmarks", folder / "benchmarks", "--facts", folder / "facts.json"),
+            *("--training-benchmarks", folder / "benchmarks/train"),
             *("--runs", "lr~0.1", "--trainers", "train"),
             *("--output-run-times", folder / "run_times.csv"),
         ],
@@ -18,7 +19,7 @@ def run_stage(folder):
     )
 
 
-def test_every_job_is_listed_with_its_seconds_and_memory(tmp_path):
+def test_every_job_of_the_experiment_is_listed_with_its_seconds_and_memory(tmp_path):
     run = tmp_path / "benchmarks/train/lr~0.1/train.tsv"
     run.parent.mkdir(parents=True)
     run.write_text(HEADS + "61.5\t0:01:01\t512.25\t1\t1\t1\t0\t0\t99\t60\n")

@@ -1,0 +1,86 @@
+"""Experiments by name: views of one store of runs, which neither disturb nor outdate one another."""
+
+import subprocess
+import sys
+
+import pytest
+import yaml
+from helpers.projects import environment, planned, result_files, run, snakemake
+
+OWN = {
+    "preflight": 1,
+    "check_gradients": 1,
+    "baselines": 1,
+    "compare": 1,
+    "select": 1,
+    "evaluate": 1,
+    "figures": 1,
+    "facts": 1,
+    "report": 1,
+    "render": 2,
+    "run_times": 1,
+}
+SHARED = {"lr": 0.01, "weight_decay": 0.01, "momentum": 0.9}
+NEW = {"lr": 0.1, "weight_decay": 0.0, "momentum": 0.0}
+
+
+def write_experiment(project, name, config):
+    path = project / "experiments" / f"{name}.yaml"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(yaml.safe_dump(config))
+    return f"--configfile=experiments/{name}.yaml"
+
+
+def test_equal_runs_are_shared_and_others_are_not(project):
+    more = write_experiment(project, "more", {"hyperparameters": [SHARED, NEW]})
+    assert planned(project, more) == OWN | {"train": 3}
+    longer = write_experiment(project, "longer", {"training": {"epochs": 3}})
+    assert planned(project, longer) == OWN | {"train": 6}
+    other_split = write_experiment(project, "split", {"seed": 1})
+    assert planned(project, other_split) == OWN | {"fetch": 1, "prepare": 1, "train": 6}
+    same = write_experiment(project, "same", {"report": {"formats": ["md"]}})
+    expected = {rule: jobs for rule, jobs in OWN.items() if rule not in ("figures", "render")}
+    assert planned(project, same) == expected
+
+
+def test_a_name_that_is_taken_is_refused(project):
+    result = snakemake(project, "--cores=1", write_experiment(project, "runs", {"seed": 1}))
+    assert result.returncode != 0
+    assert "experiments/runs.yaml: results/runs is used otherwise" in result.stdout
+
+
+@pytest.mark.slow
+def test_experiments_at_once_and_after_each_other_leave_each_other_alone(project):
+    before = result_files(project)
+    options = [
+        write_experiment(project, "more", {"hyperparameters": [SHARED, NEW]}),
+        write_experiment(project, "longer", {"training": {"epochs": 3}, "hyperparameters": [SHARED]}),
+    ]
+    command = [sys.executable, "-m", "snakemake", "--cores=1"]
+    jobs = [
+        subprocess.Popen(
+            [*command, option],
+            cwd=project,
+            env=environment(project),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for option in options
+    ]
+    for option, job in zip(options, jobs, strict=True):
+        output = job.communicate()[0]
+        if job.returncode:
+            # Whoever comes second is refused where it would read what the first one writes.
+            assert "LockException" in output or "locked" in output, output
+            run(project, option)
+    for option in ([], [options[0]], [options[1]]):
+        assert planned(project, *option) == {}
+    after = result_files(project)
+    assert {name: after[name] for name in before} == before
+    added = {name.split("/")[0] for name in after.keys() - before.keys()}
+    assert added == {"runs", "more", "longer"}
+    shared = "results/runs/lr~0.01/weight_decay~0.01/momentum~0.9/seed~256/train"
+    facts = yaml.safe_load((project / "results/more/comparison.json").read_text())
+    assert [one["lr"] for one in facts["runs"]] == [0.01, 0.1]
+    assert (project / shared).is_dir()
