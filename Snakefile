@@ -25,6 +25,7 @@ include: "workflow/rules/gradients.smk"
 include: "workflow/rules/training.smk"
 include: "workflow/rules/evaluation.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/comparison.smk"
 
 
 rule all:

@@ -80,6 +80,11 @@ def test_experiments_at_once_and_after_each_other_leave_each_other_alone(project
     assert {name: after[name] for name in before} == before
     added = {name.split("/")[0] for name in after.keys() - before.keys()}
     assert added == {"runs", "more", "longer"}
+    run(project, "compare_experiments", "--config", "experiments=[default,more,longer]")
+    text = (project / "results/comparisons/default-more-longer/report.md").read_text()
+    assert "| `training.epochs` | `2` | `2` | `3` |" in text
+    assert "Holm's procedure corrects the p-values for 3 comparisons" in text
+    assert planned(project) == {}
     shared = "results/runs/lr~0.01/weight_decay~0.01/momentum~0.9/seed~256/train"
     facts = yaml.safe_load((project / "results/more/comparison.json").read_text())
     assert [one["lr"] for one in facts["runs"]] == [0.01, 0.1]

@@ -19,7 +19,11 @@ from handgrad.pipeline.config import (
     read_schema,
     validated,
 )
-from handgrad.pipeline.experiments import experiment_name, store_folder
+from handgrad.pipeline.experiments import (
+    compared_experiments,
+    experiment_name,
+    store_folder,
+)
 from handgrad.pipeline.fingerprints import fingerprint
 from handgrad.pipeline.needs import disk_mb, training_mb
 from handgrad.pipeline.submissions import take_trainers
@@ -71,6 +75,8 @@ configfile: "config.yaml"
 
 # Other people's trainers: by name, such as ada.backpropagation, the file.
 SUBMITTED = checked(take_trainers, config)
+# Of the rule compare_experiments; no setting of an experiment.
+EXPERIMENTS = checked(compared_experiments, config.pop("experiments", []))
 SCHEMA = read_schema(ROOT / "workflow/schemas/config.schema.yaml")
 config = checked(validated, config, SCHEMA)
 
@@ -111,7 +117,10 @@ def plain_config():
 
 
 # Where results lie: an experiment's own in RESULTS, those that experiments share in DATA and STORE.
-EXPERIMENT = checked(experiment_name, map(Path, workflow.overwrite_configfiles))
+# A module takes its config from the workflow that embeds it, whose experiments are none of ours.
+EXPERIMENT = None
+if not workflow.modifier.is_module:
+    EXPERIMENT = checked(experiment_name, map(Path, workflow.overwrite_configfiles))
 PLAIN = checked(plain_config) if EXPERIMENT else config
 DATA_FOLDER = store_folder(
     [config["data"], config["seed"]], [PLAIN["data"], PLAIN["seed"]]
@@ -212,6 +221,25 @@ def settings(of_wildcards=dict, **values):
     a function because Snakemake takes braces in a string, such as a title's, for wildcards.
     """
     return lambda wildcards: flags({**of_wildcards(wildcards), **values})
+
+
+COMPARISON = f"results/comparisons/{'-'.join(EXPERIMENTS)}"
+
+
+def of_experiments(file):
+    """That file of each compared experiment; the default one lies in results/ itself."""
+    folders = [
+        "results" if name == "default" else f"results/{name}" for name in COMPARED
+    ]
+    return [f"{folder}/{file}" for folder in folders]
+
+
+def compared_documents(wildcards):
+    if not EXPERIMENTS:
+        raise WorkflowError(
+            'compare_experiments needs names: --config experiments="[default, NAME]"'
+        )
+    return [f"{COMPARISON}/report.{ending}" for ending in ("md", "html", "pdf")]
 
 
 def growing(amount):

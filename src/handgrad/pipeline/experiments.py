@@ -1,9 +1,9 @@
-"""Experiments by name: `experiments/NAME.yaml` holds what differs from config.yaml, results/NAME/ the results.
+"""Experiments by name: experiments/NAME.yaml has what differs from config.yaml, results/NAME/ the results.
 
-Prepared data and trained runs lie in one store, results/data and results/runs, that all experiments share. What
-is made from the settings of config.yaml lies in the store itself, as without experiments; what is made from
-others lies in a folder named by a hash of these settings. Two experiments thus use one file exactly where they
-would make it from the same settings, so none overwrites what another one reads.
+All experiments share one store of prepared data (results/data) and trained runs (results/runs). What is made
+from the settings of config.yaml lies in the store itself, as it does without experiments; what is made from
+other settings lies in a folder named by a hash of them. So two experiments use the same file exactly where
+they would make it from the same settings, and none overwrites what another one reads.
 """
 
 import hashlib
@@ -48,6 +48,27 @@ def experiment_name(configfiles: Iterable[Path]) -> str | None:
             raise ConfigError(f"{path}: results/{path.stem} is used otherwise; choose another name")
         return path.stem
     return None
+
+
+def compared_experiments(names: Any) -> list[str]:
+    """The names given by `--config experiments="[default, NAME]"`, checked; default is plain `snakemake`.
+
+    Raises:
+        ConfigError: if they are not at least two different names of experiments that are finished.
+    """
+    if names == []:
+        return []
+    if not isinstance(names, list) or len(set(map(str, names))) < max(2, len(names)):
+        raise ConfigError(f'experiments is {names!r}; expected at least two names, as "[default, wide]"')
+    for name in names:
+        folder = Path("results") if name == "default" else Path(f"results/{name}")
+        option = "" if name == "default" else f" --configfile {FOLDER}/{name}.yaml"
+        if not (folder / "facts.json").exists():
+            raise ConfigError(
+                f"experiments: {name} is not finished; there is no {folder}/facts.json. "
+                f"First run snakemake --cores 4{option}"
+            )
+    return [str(name) for name in names]
 
 
 def store_folder(settings: Any, plain: Any) -> str:

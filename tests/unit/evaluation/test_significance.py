@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.stats import binomtest
 
 from handgrad.evaluation.significance import holm, paired_interval, paired_test, wilson_interval
@@ -103,3 +105,14 @@ def test_holm_of_a_worked_example():
     assert holm([0.7]) == [0.7]
     assert holm([0.6, 0.9]) == [1.0, 1.0]
     assert holm([]) == []
+
+
+@given(st.lists(st.floats(0, 1), max_size=20), st.floats(0.001, 0.5))
+def test_holm_rejects_what_his_step_down_procedure_rejects(p_values, alpha):
+    rejected = []
+    for step, p_value in enumerate(sorted(p_values)):
+        if (len(p_values) - step) * p_value > alpha:
+            break
+        rejected.append(p_value)
+    adjusted = zip(p_values, holm(p_values), strict=True)
+    assert sorted(p_value for p_value, one in adjusted if one <= alpha) == rejected
