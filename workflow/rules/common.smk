@@ -119,7 +119,7 @@ def plain_config():
 # Where results lie: an experiment's own in RESULTS, those that experiments share in DATA and STORE.
 # A module takes its config from the workflow that embeds it, whose experiments are none of ours.
 EXPERIMENT = None
-if not workflow.modifier.is_module:
+if workflow.modifier.parent_modifier is None:
     EXPERIMENT = checked(experiment_name, map(Path, workflow.overwrite_configfiles))
 PLAIN = checked(plain_config) if EXPERIMENT else config
 DATA_FOLDER = store_folder(
@@ -229,7 +229,7 @@ COMPARISON = f"results/comparisons/{'-'.join(EXPERIMENTS)}"
 def of_experiments(file):
     """That file of each compared experiment; the default one lies in results/ itself."""
     folders = [
-        "results" if name == "default" else f"results/{name}" for name in COMPARED
+        "results" if name == "default" else f"results/{name}" for name in EXPERIMENTS
     ]
     return [f"{folder}/{file}" for folder in folders]
 
