@@ -26,9 +26,10 @@ if EXPERIMENTS:
 
     rule report_comparison:
         input:
-            sorted((ROOT / "report").glob("*.j2")),
+            made_from=sorted((ROOT / "report").glob("*.j2")),
             facts=rules.gather_experiments.output.facts,
             template=ROOT / "report/comparison.md.j2",
+            bibliography=ROOT / "report/references.bib",
         output:
             report=f"{COMPARISON}/report.md",
         log:
@@ -49,7 +50,7 @@ if EXPERIMENTS:
 
     use rule render as render_comparison with:
         input:
-            rules.gather_experiments.output.curves,
+            made_from=rules.gather_experiments.output.curves,
             report=rules.report_comparison.output.report,
             style=lambda wildcards: sorted(
                 (ROOT / "report/style").glob(f"{wildcards.format}/*")

@@ -15,8 +15,8 @@ from handgrad.stages.files import read_json, write_text
 class Options:
     facts: Path
     template: Annotated[Path, "with the templates that it includes beside it"]
-    bibliography: Annotated[Path, "in BibTeX"]
     output_report: Annotated[Path, "refers to figures/ beside it"]
+    bibliography: Annotated[Path | None, "in BibTeX"] = None
 
 
 def main(options: Options) -> None:
