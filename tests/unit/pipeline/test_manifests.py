@@ -116,9 +116,11 @@ def test_kept_hashes_spare_reading_and_a_damaged_store_costs_nothing_but_time(re
     assert altered(results, Hashes(store)) == {}
 
 
+@pytest.mark.parametrize("folder", ["", "wide/"], ids=["plain", "of an experiment"])
 @pytest.mark.parametrize("name", ["manifest.json", "model"])
-def test_what_was_made_from_a_training_that_is_gone_no_longer_holds(results, name):
-    model, compare = results / "runs/one/train/model", results / "manifests/compare.json"
+def test_what_was_made_from_a_training_that_is_gone_no_longer_holds(results, name, folder):
+    model, compare = results / "runs/one/train/model", results / f"{folder}manifests/compare.json"
+    compare.parent.mkdir(parents=True, exist_ok=True)
     (results / "comparison").write_text("equal")
     compare.write_text(
         manifest_text("compare", compare, {model: file_sha256(model)}, [results / "comparison"])
@@ -126,5 +128,6 @@ def test_what_was_made_from_a_training_that_is_gone_no_longer_holds(results, nam
     assert altered(results, Hashes()) == {}
     (results / "runs/one/train" / name).unlink()
     reasons = altered(results, Hashes())
-    assert reasons[compare] == f"{compare} was made from ../runs/one/train, which is missing or changed"
+    training = results / "runs/one/train"
+    assert reasons[compare] == f"{compare} was made from {training}, which is missing or changed"
     assert results / "manifests/prepare.json" not in reasons
