@@ -300,11 +300,22 @@ def test_git_state(tmp_path):
     assert git_state(tmp_path) is None
     git(tmp_path, "init")
     assert git_state(tmp_path) is None
-    (tmp_path / "file").write_text("1")
-    git(tmp_path, "add", "file")
+    (tmp_path / "Snakefile").write_text("1")
+    git(tmp_path, "add", "Snakefile")
     git(tmp_path, "commit", "-m", "one")
     state = git_state(tmp_path)
     assert len(state["commit"]) == 40
     assert state["clean"]
-    (tmp_path / "file").write_text("2")
+    (tmp_path / "Snakefile").write_text("2")
     assert not git_state(tmp_path)["clean"]
+
+
+def test_a_copy_inside_another_repository_has_no_commit(tmp_path):
+    git(tmp_path, "init")
+    (tmp_path / "notes.txt").write_text("1")
+    git(tmp_path, "add", "notes.txt")
+    git(tmp_path, "commit", "-m", "one")
+    copy = tmp_path / "handgrad"
+    copy.mkdir()
+    (copy / "Snakefile").write_text("1")
+    assert git_state(copy) is None
