@@ -1,5 +1,5 @@
 # The experiment: archive -> prepared data -> trainings and gradient checks -> comparison -> selection
-# -> evaluation -> facts -> report. What each step does: workflow/rules/; what may be turned: config.yaml.
+# -> evaluation -> facts -> report. The steps are defined in workflow/rules/; all settings are in config.yaml.
 import sys
 
 from snakemake.utils import min_version
@@ -8,8 +8,8 @@ min_version("9.19")
 
 
 if "--lint" in sys.argv:
-    # The linter wants a container or conda environment for each rule. handgrad's steps need handgrad itself, which
-    # is installed together with Snakemake (README): an image without it, under --sdm apptainer, would break them.
+    # The linter expects a container or conda environment for each rule. The steps need handgrad itself, which
+    # is installed together with Snakemake (README): under --sdm apptainer, an image without it would break.
     from snakemake.linting.rules import RuleLinter
 
     RuleLinter.lint_missing_software_definition = lambda self, rule: []

@@ -1,7 +1,7 @@
-# Anyone's code checked: `snakemake --cores 4 check --config implementations="[FILE, 'folder/*']"`.
+# Check submitted code: `snakemake --cores 4 check --config implementations="[FILE, 'folder/*']"`.
 from handgrad.pipeline.submissions import submissions
 
-# Taken out of the config: what is checked must rerun nothing else.
+# Removed from the config, so that a change in the submissions reruns nothing else.
 SUBMISSIONS = checked(submissions, config.pop("implementations"))
 CHECK = "results/check/{submission}"
 

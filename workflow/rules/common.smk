@@ -1,4 +1,4 @@
-# The validated config, the runs that it asks for, and the fingerprints of the stages' code.
+# The validated config, the runs it defines, and helpers shared by the rules.
 import json
 import locale
 import os
@@ -29,7 +29,7 @@ from handgrad.pipeline.needs import disk_mb, training_mb
 from handgrad.pipeline.submissions import take_trainers
 from handgrad.stages.command_line import flags
 
-# Relative where the project runs in its own folder, so that nothing is rerun when that folder is moved.
+# Relative when the project runs in its own folder, so that moving the folder reruns nothing.
 ROOT = Path(os.path.relpath(Path(str(workflow.current_basedir)).parents[1]))
 if ROOT != Path():
     ROOT = ROOT.resolve()
@@ -44,7 +44,7 @@ if workflow.storage_settings and workflow.storage_settings.default_storage_provi
         "(docs/cluster.md)"
     )
 
-# With an unknown locale bash would print a warning for each job.
+# With a locale that is not installed, bash would print a warning for every job.
 before = locale.setlocale(locale.LC_ALL)
 try:
     locale.setlocale(locale.LC_ALL, "")
@@ -58,14 +58,15 @@ finally:
 
 
 def checked(check, *arguments):
-    """What `check` makes of the arguments; its complaint is one of Snakemake's, without a traceback."""
+    """Call `check`; a ConfigError becomes a WorkflowError, which Snakemake prints without a traceback."""
     try:
         return check(*arguments)
     except ConfigError as error:
         raise WorkflowError(str(error)) from None
 
 
-# Before Snakemake reads it: that names no line, and takes the last of two equal keys.
+# Check before Snakemake parses the files: its errors give no line number, and of two equal keys it silently
+# keeps the last.
 for file in ["config.yaml", *workflow.overwrite_configfiles]:
     checked(check_syntax, Path(file))
 
@@ -73,20 +74,20 @@ for file in ["config.yaml", *workflow.overwrite_configfiles]:
 configfile: "config.yaml"
 
 
-# Other people's trainers: by name, such as ada.backpropagation, the file.
+# Submitted trainers: maps a name, such as ada.backpropagation, to its file.
 SUBMITTED = checked(take_trainers, config)
-# Of the rule compare_experiments; no setting of an experiment.
+# Used only by the rule compare_experiments; not a setting of an experiment.
 EXPERIMENTS = checked(compared_experiments, config.pop("experiments", []))
 SCHEMA = read_schema(ROOT / "workflow/schemas/config.schema.yaml")
 config = checked(validated, config, SCHEMA)
 
-# Each run by the path of its folder: the combinations in the order of the config, each with every seed.
+# Maps each run's folder to its combination and seed: combinations in config order, each with every seed.
 RUNS = {
     run_path(combination, seed): (combination, seed)
     for combination in combinations(config)
     for seed in config["training"]["seeds"]
 }
-# Those that every trainer trains; the others are trained by the first alone.
+# The runs that every trainer trains; only the first trainer trains the others.
 COMPARED = {
     run_path(combination, seed): (combination, seed)
     for combination in compared_combinations(config)
@@ -98,11 +99,11 @@ TRAINERS = config["training"]["trainers"] = [*OWN_TRAINERS, *SUBMITTED]
 
 
 def training_settings(config):
-    """The options of a training that its folder does not name."""
+    """The training options that are not part of the run's folder name."""
     return {
         "dtype": config["dtype"],
         "device": config["device"],
-        # Not {threads}, which Snakemake lowers to --cores: results must not depend on it.
+        # Not {threads}, which Snakemake caps at --cores: results must not depend on --cores.
         "threads": config["training"]["threads"],
         "gradient_check_every": config["gradients"]["check_every"],
         "checkpoint_every": config["training"]["checkpoint_every"],
@@ -110,14 +111,14 @@ def training_settings(config):
 
 
 def plain_config():
-    """The config without experiment: config.yaml alone."""
+    """The config without an experiment: config.yaml alone."""
     plain = yaml.safe_load(Path("config.yaml").read_text(encoding="utf-8"))
     take_trainers(plain)
     return validated(plain, SCHEMA)
 
 
-# Where results lie: an experiment's own in RESULTS, those that experiments share in DATA and STORE.
-# A module takes its config from the workflow that embeds it, whose experiments are none of ours.
+# Results of one experiment go to RESULTS; results shared between experiments go to DATA and STORE.
+# A module gets its config from the workflow that embeds it, whose config files are not our experiments.
 EXPERIMENT = None
 if workflow.modifier.parent_modifier is None:
     EXPERIMENT = checked(experiment_name, map(Path, workflow.overwrite_configfiles))
@@ -135,8 +136,8 @@ DATA = f"results/data/{DATA_FOLDER}"
 DATA_MANIFESTS = f"{DATA}manifests/" if DATA_FOLDER else "results/manifests/"
 STORE = f"results/runs/{RUN_FOLDER}"
 
-# The archive that data.archive names, where data.source takes it: an input, so that a change of it is seen.
-# Absolute, for in a module Snakemake would put the prefix before it.
+# The archive given by data.archive, if data.source uses it: an input, so that Snakemake notices changes.
+# The path is absolute because in a module Snakemake would prepend the prefix to a relative one.
 ARCHIVE = []
 if config["data"]["archive"] and config["data"]["source"] in ("auto", "archive"):
     ARCHIVE = [Path(config["data"]["archive"]).resolve()]
@@ -151,7 +152,7 @@ if config["data"]["archive"] and config["data"]["source"] in ("auto", "archive")
             "wildcards: rename the folder, or put the archive in another one"
         )
 
-# What a training needs at most.
+# Upper bound on the memory of one training.
 TRAINING_MB = training_mb(config, [combination for combination, _ in RUNS.values()])
 
 
@@ -161,23 +162,23 @@ wildcard_constraints:
 
 
 def beside(file, path):
-    """`path` with the prefix that `file`, in RESULTS, has in a module."""
+    """Prepend to `path` the prefix that a module gives to `file`, which is in RESULTS."""
     prefix = file[: file.rindex(f"{RESULTS}/")]
     return f"{prefix}{path}"
 
 
 def run_folders(comparison, runs=RUNS):
-    """The folders of the runs, one for all trainers, in the order of the config.
+    """Return the folders of the runs, each shared by all trainers, in config order.
 
-    The files of a run are made together, and `compare` takes one of each run: whoever takes `comparison`, the
-    comparison's file, has them all. So the graph grows by one edge a run, and stays quick to plan with
-    thousands of them.
+    The files of a training are written together, and `compare` depends on one file of each training, so a
+    rule that takes the file `comparison` as input can rely on all of them. The job graph therefore grows by
+    one edge per training, and planning stays fast with thousands of them.
     """
     return [beside(comparison, f"{STORE}{run}") for run in runs]
 
 
 def run_settings(wildcards):
-    """The hyperparameters, seed and trainer of a training, found by its folder."""
+    """Return the hyperparameters, seed and trainer of a training, looked up by its folder."""
     found = RUNS.get(wildcards.run) or COMPARED.get(wildcards.run)
     if found is None:
         raise WorkflowError(
@@ -197,10 +198,10 @@ def compared_runs(wildcards, input, output):
 
 
 def command(stage, **options):
-    """The command of a stage and its files: named inputs as options of these names, outputs as --output-NAME.
+    """Return the command line of a stage: a named input becomes --NAME, a named output --output-NAME.
 
-    What has no name is not passed. `options` are functions of (wildcards, input, output) for the options that
-    depend on files. The interpreter is the one that runs Snakemake, whatever PATH says.
+    Unnamed inputs and outputs are not passed. Each of `options` is a function of (wildcards, input, output),
+    for options that depend on files. The stage runs under Snakemake's own interpreter, regardless of PATH.
     """
 
     def words(wildcards, input, output):
@@ -215,10 +216,10 @@ def command(stage, **options):
 
 
 def settings(of_wildcards=dict, **values):
-    """The options of a stage that are not files; a job is rerun when they change.
+    """Return the options of a stage that are not files; a job reruns when they change.
 
-    `of_wildcards` gives those that differ from job to job: by default, the wildcards themselves. The result is
-    a function because Snakemake takes braces in a string, such as a title's, for wildcards.
+    `of_wildcards` returns the options that vary between jobs: by default, the wildcards themselves. The
+    result is a function because Snakemake would treat braces in a string, such as the report's title, as wildcards.
     """
     return lambda wildcards: flags({**of_wildcards(wildcards), **values})
 
@@ -227,7 +228,7 @@ COMPARISON = f"results/comparisons/{'-'.join(EXPERIMENTS)}"
 
 
 def of_experiments(file):
-    """That file of each compared experiment; the default one lies in results/ itself."""
+    """Return the path of `file` in each compared experiment; the default experiment is in results/ itself."""
     folders = [
         "results" if name == "default" else f"results/{name}" for name in EXPERIMENTS
     ]
@@ -243,12 +244,12 @@ def compared_documents(wildcards):
 
 
 def growing(amount):
-    """A resource that is larger at each retry: `amount`, twice as much, three times as much."""
+    """A resource that grows with each attempt: `amount`, then twice, then three times as much."""
     return lambda wildcards, attempt: amount * attempt
 
 
 def trainings_at_once():
-    """How many trainings share this machine: on a cluster, and on one GPU, each has its own memory."""
+    """Number of trainings that share this machine's memory; one on a cluster, and one on a GPU."""
     cores = workflow.resource_settings.cores
     if not workflow.local_exec or config["device"] == "cuda" or cores is None:
         return 1

@@ -1,4 +1,4 @@
-# snakemake compare_experiments --config experiments="[default, wide]": finished experiments side by side.
+# Compare finished experiments: `snakemake compare_experiments --config experiments="[default, wide]"`.
 if EXPERIMENTS:
 
     rule gather_experiments:

@@ -29,7 +29,7 @@ rule fetch:
         code=fingerprint("fetch"),
     message:
         f"Fetching CIFAR-10 (source: {config['data']['source']})"
-    # The progress and a fall-back to the stand-in must be seen on the console, not in the log alone.
+    # Progress, and a fallback to synthetic images, must appear on the console as well as in the log.
     shell:
         "{params.command:q} {params.settings:q} 2>&1 | tee {log:q} >&2"
 

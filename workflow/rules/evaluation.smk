@@ -103,7 +103,7 @@ rule baselines:
         "{params.command:q} {params.settings:q} 2> {log:q}"
 
 
-# The only rule, besides the figures of its results, that takes the test images as an input.
+# Apart from `figures`, which plots the results, the only rule that takes the test images as input.
 rule evaluate:
     input:
         model=rules.select.output.model,

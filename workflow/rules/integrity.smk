@@ -1,4 +1,4 @@
-# Jobs whose results were changed or deleted count as unfinished, so that they run again.
+# Jobs whose results were modified or deleted count as unfinished, so that they run again.
 from contextlib import suppress
 from pathlib import Path
 
@@ -7,13 +7,13 @@ from snakemake.logging import logger
 from handgrad.pipeline.manifests import Hashes, altered
 
 hashes = Hashes(Path(".snakemake/handgrad_hashes.json"))
-# An archive in the place of another may be older than what was made from that one.
+# Timestamps are not enough: a replaced archive may be older than the results made from the previous one.
 ARCHIVE_SHA256 = [hashes(path) for path in ARCHIVE]
 
 if workflow.is_main_process:
     for manifest, reason in altered(Path("results"), hashes).items():
         logger.warning(f"{reason}; its job runs again.")
-        # A job is finished when its manifest is there. Removed even in a dry run, which else plans nothing.
+        # A job is finished when its manifest exists. Removed even in a dry run, or its plan would be empty.
         with suppress(OSError):  # read-only results, which no job can change
             manifest.unlink()
     hashes.save()

@@ -1,4 +1,4 @@
-# Snakemake's records in this folder: that they can be written, and who holds the lock that it only mentions.
+# Check that this folder is writable, and report who holds Snakemake's lock, which Snakemake itself does not.
 import os
 import tempfile
 from pathlib import Path

@@ -1,6 +1,6 @@
-# Before the first training: can this experiment run to its end on this machine?
+# Before the first training: can this experiment run to completion on this machine?
 
-# At most five combinations, spread over the config: enough to see trainers disagree, few enough to take seconds.
+# At most five combinations, spread over the config: enough to reveal a disagreement, yet done in seconds.
 TRIED = list(RUNS.values())[:: max(1, -(-len(RUNS) // 5))]
 
 
@@ -12,16 +12,16 @@ rule preflight:
         f"{LOGS}/preflight.log",
     benchmark:
         f"{LOGS}/benchmarks/preflight.tsv"
-    # First of all jobs, the download included; a failure stops the run before new jobs start. Not an input of the
-    # trainings: to check again must not train again, and an ancient() input hides what else has changed (Snakemake
-    # 9.27 looks at no job below one that runs).
+    # Runs before all other jobs, including the download; a failure stops the run before new jobs start. Not
+    # an input of the trainings: repeating the check must not repeat them, and an ancient() input would hide
+    # other changes (Snakemake 9.27 does not examine the jobs downstream of one that runs).
     priority: 100
     threads: config["training"]["threads"]
     resources:
         mem_mb=growing(max(2000, TRAINING_MB)),
         runtime=growing(10),
         gpu=int(config["device"] == "cuda"),
-        # A resource, not a parameter: another --cores must rerun nothing.
+        # A resource, not a parameter: changing --cores must rerun nothing.
         trainings=trainings_at_once(),
     params:
         command=command("preflight"),

@@ -1,4 +1,4 @@
-# The figures that the templates show, such as {% call figure("calibration", "svg", alt) %}: names and endings.
+# Names and extensions of the figures in the templates, as in {% call figure("calibration", "svg", alt) %}.
 FIGURES = {
     name: ending
     for folder in ("chapters", "answers")
@@ -23,7 +23,7 @@ STAGES = [
     "report",
     "render",
 ]
-# The manifests of all jobs but the trainings, which `compare` demands.
+# The manifests of all jobs except the trainings, which are inputs of `compare`.
 MANIFESTS = [f"{DATA_MANIFESTS}{stage}.json" for stage in ("fetch", "prepare")]
 MANIFESTS += [
     f"{RESULTS}/manifests/{name}.json"
@@ -80,7 +80,7 @@ rule figures:
 rule facts:
     input:
         preflight=rules.preflight.output.record,
-        # The facts say whether the templates are as committed.
+        # The facts state whether the templates have uncommitted changes.
         made_from=sorted((ROOT / "report").glob("**/*.j2")),
         source=rules.fetch.output.source,
         summary=rules.prepare.output.summary,
@@ -109,7 +109,7 @@ rule facts:
         command=command("facts", run_folders=compared_runs),
         settings=settings(
             config=config | {"hyperparameters": []},
-            # An argument each: Linux limits one argument to 128 KiB, all of them together to megabytes.
+            # One argument each: Linux limits an argument to 128 KiB, but the total to several megabytes.
             hyperparameters=config["hyperparameters"],
             fingerprints={stage: fingerprint(stage) for stage in STAGES},
             trainer=TRAINERS[0],

@@ -1,6 +1,6 @@
 rule train:
     input:
-        # Not passed by its name: the settings have it.
+        # Unnamed, so not passed to the stage: it is already in the settings.
         lambda wildcards: SUBMITTED.get(wildcards.trainer, []),
         train_data=rules.prepare.output.train,
         validation_data=rules.prepare.output.validation,
@@ -14,7 +14,7 @@ rule train:
         f"logs/train/{RUN_FOLDER}{{run}}/{{trainer}}.log",
     benchmark:
         f"logs/benchmarks/train/{RUN_FOLDER}{{run}}/{{trainer}}.tsv"
-    # Trainings first: the short jobs that wait for nothing then fill the cores while the last ones end.
+    # Start trainings first; short independent jobs then fill the idle cores while the last trainings finish.
     priority: 10
     threads: config["training"]["threads"]
     resources:
@@ -25,6 +25,6 @@ rule train:
         command=command("train"),
         settings=settings(run_settings, **training_settings(config)),
         code=fingerprint("train"),
-    # No message: Snakemake formats it for every job even in a dry run, which takes seconds for thousands.
+    # No message: Snakemake formats it for every job even in a dry run, taking seconds for thousands of jobs.
     shell:
         "{params.command:q} {params.settings:q} 2> {log:q}"
