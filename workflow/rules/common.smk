@@ -219,7 +219,8 @@ def settings(of_wildcards=dict, **values):
     """Return the options of a stage that are not files; a job reruns when they change.
 
     `of_wildcards` returns the options that vary between jobs: by default, the wildcards themselves. The
-    result is a function because Snakemake would treat braces in a string, such as the report's title, as wildcards.
+    result is a function because Snakemake would treat braces in a string, such as the report's title, as
+    wildcards.
     """
     return lambda wildcards: flags({**of_wildcards(wildcards), **values})
 

@@ -1,1 +1,1 @@
-"""The JSON files that pass between stages, one module each; writers, readers and tests share the types."""
+"""Types of the JSON files passed between stages, one module per file; used by writers, readers and tests."""

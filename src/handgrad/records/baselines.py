@@ -1,4 +1,4 @@
-"""baselines.json: the baselines on the validation images."""
+"""baselines.json: the results of the baselines on the validation images."""
 
 from typing import TypedDict
 
@@ -11,7 +11,7 @@ class Tried(TypedDict):
 
 
 class LogisticRegression(TypedDict):
-    """`regularisation` is the one of `tried` with the best validation accuracy."""
+    """`regularisation` is the value in `tried` with the best validation accuracy."""
 
     training_accuracy: float
     validation_accuracy: float

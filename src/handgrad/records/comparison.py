@@ -1,4 +1,4 @@
-"""comparison.json: how far apart the trainers are, run by run."""
+"""comparison.json: the differences between the trainers, run by run."""
 
 from typing import TypedDict
 
@@ -6,7 +6,7 @@ from handgrad.hyperparameters import Settings
 
 
 class ComparedRun(Settings):
-    """`sha256` has that of the files of each trainer's run."""
+    """`sha256` maps each trainer to the SHA-256 of its files for this run."""
 
     seed: int
     loss_difference: float
@@ -23,7 +23,7 @@ class OtherRun(Settings):
 
 
 class Comparison(TypedDict):
-    """`runs` are those that every trainer trained."""
+    """`runs` are the runs that every trainer trained."""
 
     tolerance: float
     trainers: list[str]

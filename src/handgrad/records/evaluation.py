@@ -1,4 +1,4 @@
-"""evaluation.json: the selected model and the baselines on the test images."""
+"""evaluation.json: the results of the selected model and the baselines on the test images."""
 
 from collections.abc import Sequence
 from typing import Any, TypedDict
@@ -15,7 +15,7 @@ class ClassScores(TypedDict):
 
 
 class Bin(TypedDict):
-    """Confidence and accuracy are floats, or None where the bin has no images."""
+    """Confidence and accuracy are None if the bin has no images."""
 
     lower: float
     upper: float
@@ -80,7 +80,7 @@ class AgainstBaselines(TypedDict):
 
 
 class ConfidentError(TypedDict):
-    """`index` is that of the image in the official test set."""
+    """`index` is the image's index in the official test set."""
 
     index: int
     label: str

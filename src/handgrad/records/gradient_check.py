@@ -37,7 +37,7 @@ class CentralChecks(TypedDict):
 
 
 class Point(TypedDict):
-    """Relative errors of forward and central differences with one epsilon."""
+    """Relative errors of forward and central differences for one epsilon."""
 
     epsilon: float
     forward: float

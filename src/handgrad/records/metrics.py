@@ -1,10 +1,10 @@
-"""metrics.json: what a run was, and its figures after the last epoch."""
+"""metrics.json: the settings of a run, and its metrics after the last epoch."""
 
 from handgrad.hyperparameters import Settings
 
 
 class Metrics(Settings):
-    """Figures are None where they are not finite."""
+    """Metrics that are not finite are None."""
 
     seed: int
     trainer: str

@@ -1,10 +1,10 @@
-"""preflight.json: what was checked before the first training, and what the arithmetic rests on."""
+"""preflight.json: the checks made before the first training, and the libraries used for arithmetic."""
 
 from typing import TypedDict
 
 
 class ThreadPool(TypedDict):
-    """A library that computes in threads, as threadpoolctl lists it."""
+    """A multithreaded library, as reported by threadpoolctl."""
 
     library: str
     api: str
@@ -14,7 +14,7 @@ class ThreadPool(TypedDict):
 
 
 class Arithmetic(TypedDict):
-    """What the last bit of a result depends on besides code and packages."""
+    """What the last bits of a result depend on, besides code and packages."""
 
     instruction_set: str
     blas: str

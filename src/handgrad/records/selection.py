@@ -1,4 +1,4 @@
-"""selection.json: the ranking by validation figures and the selected run."""
+"""selection.json: the ranking by validation metrics, and the selected run."""
 
 from collections.abc import Sequence
 from typing import Literal, TypedDict
@@ -7,7 +7,7 @@ from handgrad.hyperparameters import Settings
 
 
 class Row(Settings):
-    """A combination in the leaderboard; figures are means over the seeds."""
+    """A combination in the leaderboard; metrics are means over the seeds."""
 
     rank: int
     diverged: bool
@@ -50,7 +50,7 @@ class RunnerUp(Settings):
 
 
 class Pair(TypedDict):
-    """Two combinations on the same validation images; `p_value_holm` is adjusted for the pairs of a table."""
+    """Two combinations on the same validation images; `p_value_holm` is adjusted for all pairs in a table."""
 
     before: Settings
     after: Settings
@@ -71,5 +71,5 @@ class Selection(TypedDict):
     ranking: list[Row]
     selected: Selected
     runner_up: RunnerUp | None
-    steps: dict[str, list[Pair]]  # by the hyperparameter in which the two differ
+    steps: dict[str, list[Pair]]  # keyed by the hyperparameter in which the two differ
     same_steady_steps: list[Pair]

@@ -1,4 +1,4 @@
-"""summary.json: what the prepared images are."""
+"""summary.json: a description of the prepared images."""
 
 from typing import TypedDict
 
@@ -20,14 +20,14 @@ class SplitSummary(TypedDict):
 
 
 class Normalisation(TypedDict):
-    """Of each channel of the training images."""
+    """Mean and standard deviation of each channel of the training images."""
 
     mean: list[float]
     std: list[float]
 
 
 class Summary(TypedDict):
-    """Splits are train, validation and test; a pair of them is written train/validation."""
+    """Splits are train, validation and test; a pair is written as in train/validation."""
 
     classes: list[str]
     splits: dict[str, SplitSummary]

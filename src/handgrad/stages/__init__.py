@@ -1,1 +1,1 @@
-"""One module a rule of the workflow: read files, call the library, write files."""
+"""One module per workflow rule: read files, call the library, write files."""

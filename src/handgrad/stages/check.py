@@ -1,4 +1,4 @@
-"""Check one file of someone's code in a process of its own; draw what was found."""
+"""Check one submitted file in a separate process, and plot the findings."""
 
 import hashlib
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ def main(options: Options) -> None:
 
 
 def draw(finding: dict[str, Any], folder: Path, name: str) -> str:
-    """Draw the figure of a finding, if it has any; the name of the file, or empty."""
+    """Draw the figure of a finding and return its file name; empty if the finding has none."""
     data = finding["data"]
     if data.get("errors"):
         figure = gradient_errors(data["errors"], name)

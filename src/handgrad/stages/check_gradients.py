@@ -1,4 +1,4 @@
-"""Check the gradients by hand against autograd and central differences, before anything is trained."""
+"""Check the gradients by hand against autograd and central differences, before any training."""
 
 import logging
 from collections.abc import Iterator, Sequence
@@ -31,7 +31,7 @@ from handgrad.stages.files import write_json
 
 NETWORKS = ([2, 3, 2], [5, 4, 3], [576, 128, 32, 10], [8, 8, 8, 8, 8, 8, 8, 3])
 BATCH_SIZES = (1, 7, 32)
-# Of networks with more parameters than this, a sample is checked by central differences.
+# In networks with more parameters than this, central differences check only a sample of them.
 ALL_PARAMETERS = 100
 SAMPLES_PER_LAYER = 4
 
@@ -49,7 +49,7 @@ class Case:
     dtype: torch.dtype = torch.float64
 
     def draw(self) -> tuple[MyNet, Tensor, Tensor]:
-        """The model, inputs and y_true, by torch's global generator."""
+        """Draw the model, inputs and y_true from torch's global generator."""
         inputs, outputs = self.network[0], self.network[-1]
         activations = [self.activation] * (len(self.network) - 1)
         if self.loss == "cross_entropy":
@@ -102,14 +102,14 @@ def cases() -> Iterator[Case]:
 
 
 def autograd_cases() -> Iterator[Case]:
-    """In float32 the case that agrees to the bit: 1e-12 is below its rounding unit."""
+    """In float32, only the case that is bit-identical: 1e-12 is below its unit roundoff."""
     yield from cases()
     for network, batch_size in product(NETWORKS, BATCH_SIZES):
         yield Case(network, "relu", "cross_entropy", batch_size, torch.float32)
 
 
 def against_autograd(case: Case) -> Iterator[AutogradCase]:
-    """The plain function and the buffers that the trainer uses."""
+    """Check both the plain function and the buffers that the trainer uses."""
     model, inputs, y_true = case.draw()
     buffers = Buffers(model, case.batch_size)
     buffers.forward(inputs)

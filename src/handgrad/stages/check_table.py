@@ -1,4 +1,4 @@
-"""The table of a class: file by check, from the checks of all the files."""
+"""Summarise the checks of all submitted files in one table, with a row per file."""
 
 import csv
 import io
@@ -13,7 +13,7 @@ from handgrad.reporting.composing import compose
 from handgrad.stages.command_line import run_stage
 from handgrad.stages.files import read_json, write_text
 
-LONGEST = 120  # characters of a summary in a cell
+LONGEST = 120  # maximum characters of a summary in a cell
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def main(options: Options) -> None:
 
 
 def row(check: dict[str, Any]) -> dict[str, Any]:
-    """A file's row: of each part whether it is correct, or its mistakes, or that it is not there."""
+    """Return a file's row: for each part, that it is correct, its mistakes, or empty if it is missing."""
     result = "unusable" if check["problem"] else "correct" if check["passed"] else "wrong"
     problem = check["problem"].removeprefix(check["file"]).lstrip(":, ")
     return {

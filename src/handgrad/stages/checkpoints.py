@@ -1,4 +1,4 @@
-"""Checkpoints of a training: a file, written whole, from which a killed job ends with the same bits."""
+"""Training checkpoints, written atomically: a resumed job produces bit-identical results."""
 
 import hashlib
 import json
@@ -18,7 +18,7 @@ FIGURES = ("training_loss", "validation_loss", "training_accuracy", "validation_
 
 
 def settings_hash(settings: dict[str, Any], files: list[Path]) -> str:
-    """A hash of what a training depends on: its settings and the bytes of its data files."""
+    """Hash everything a training depends on: its settings and the contents of its data files."""
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     for path in files:
         digest.update(hashlib.sha256(path.read_bytes()).digest())
@@ -28,7 +28,7 @@ def settings_hash(settings: dict[str, Any], files: list[Path]) -> str:
 def save_checkpoint(
     path: Path, settings: str, model: nn.Module, momentum_buffers: list[Tensor | None], history: History
 ) -> None:
-    """Write the parameters, the momentum buffers and the history of a training under its settings' hash."""
+    """Save the parameters, momentum buffers and history of a training, with the hash of its settings."""
     tensors = {f"parameter.{name}": tensor for name, tensor in model.state_dict().items()}
     tensors |= {f"momentum.{i}": v for i, v in enumerate(momentum_buffers) if v is not None}
     tensors["history"] = torch.tensor([getattr(history, name) for name in FIGURES], dtype=torch.float64)
@@ -37,10 +37,10 @@ def save_checkpoint(
 
 
 def load_checkpoint(path: Path, settings: str, model: nn.Module) -> tuple[History, list[Tensor | None]]:
-    """Bring `model` to the state of a checkpoint; return its history and momentum buffers.
+    """Load a checkpoint into `model`, and return its history and momentum buffers.
 
-    Without a checkpoint, or with a damaged one or one of other settings, the model is left as it is, and the
-    history is empty.
+    If there is no checkpoint, or it is damaged or was written with other settings, the model is unchanged and
+    the history is empty.
     """
     nothing: list[Tensor | None] = [None for _ in model.parameters()]
     if not path.exists():
@@ -67,5 +67,5 @@ def load_checkpoint(path: Path, settings: str, model: nn.Module) -> tuple[Histor
 
 
 def _sha256(tensors: dict[str, Tensor]) -> str:
-    """A hash of all names and values: a disk may change a bit without a word."""
+    """Hash all names and values, to detect silent data corruption."""
     return hashlib.sha256(save(tensors)).hexdigest()

@@ -1,4 +1,4 @@
-"""Command lines of stages, derived from their options.
+"""Command lines of the stages, derived from their options.
 
 A stage declares its options once, as a frozen dataclass:
 
@@ -9,8 +9,9 @@ A stage declares its options once, as a frozen dataclass:
         classes: list[str]
         device: Literal["cpu", "cuda"] = "cpu"
 
-and `run_stage(main, Options)` calls its `main` with what the command line
-`--archive PATH --seed INT --classes STR ... [--device {cpu,cuda}]` says. `flags` writes such a command line.
+and `run_stage(main, Options)` parses the command line
+`--archive PATH --seed INT --classes STR ... [--device {cpu,cuda}]` and passes the options to `main`. `flags`
+writes such a command line.
 """
 
 import dataclasses
@@ -31,16 +32,16 @@ Options = TypeVar("Options")
 
 
 def run_stage(main: Callable[[Options], None], options: type[Options], run_files: Sequence[str] = ()) -> None:
-    """Call `main` with the options of this process's command line.
+    """Call `main` with the options given on this process's command line.
 
-    Every stage also takes `--output-manifest PATH`: the files that the options name, and those of
-    `--made-from`, which the stage finds by itself, are then checked first, and a manifest of them and of the
-    outputs is written last (see `handgrad.pipeline.manifests`).
+    Every stage also accepts `--output-manifest PATH`. With it, the input files are verified before `main`
+    runs, and a manifest of inputs and outputs is written at the end (see `handgrad.pipeline.manifests`).
+    Inputs are the files in the options and those in `--made-from`, which the stage locates itself.
 
-    An error that the user can cause becomes one line on standard error and exit status 1.
+    An error that the user can cause is reported as one line on standard error, with exit status 1.
 
     Args:
-        run_files: the files that `main` reads of each trainer's folder in `run_folders`.
+        run_files: the files that `main` reads from each trainer's folder in `run_folders`.
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
@@ -62,7 +63,7 @@ def run_stage(main: Callable[[Options], None], options: type[Options], run_files
 
 
 def _inputs(values: Mapping[str, Any], run_files: Sequence[str]) -> list[Path]:
-    """The files that a stage reads: those that the options name, and `run_files` of each training."""
+    """Return the files that a stage reads: those given in the options, and `run_files` of each training."""
     files = [path for name, path in _paths(values) if not name.startswith("output_") and path.is_file()]
     folders = [*values.get("run_folders", []), *values.get("other_folders", [])]
     trainings = [
@@ -70,12 +71,12 @@ def _inputs(values: Mapping[str, Any], run_files: Sequence[str]) -> list[Path]:
         for folder in folders
         for trainer in values.get("trainers") or [values.get("trainer")]
     ]
-    # Of a run that the first trainer alone trained, the others have no folder.
+    # If only the first trainer trained a run, the other trainers have no folder there.
     return files + [training / name for training in trainings if training.is_dir() for name in run_files]
 
 
 def _paths(values: Mapping[str, Any]) -> Iterator[tuple[str, Path]]:
-    """Each path among the values of options, with the option's name."""
+    """Yield each path among the option values, with the option's name."""
     for name, value in values.items():
         for path in value if isinstance(value, list) else [value]:
             if isinstance(path, Path):
@@ -83,16 +84,16 @@ def _paths(values: Mapping[str, Any]) -> Iterator[tuple[str, Path]]:
 
 
 def parse(options: type[Options], arguments: Sequence[str] | None = None) -> Options:
-    """Read a command line; `--help` lists the options and exits.
+    """Parse a command line; `--help` lists the options and exits.
 
     Args:
-        options: A dataclass. Its fields are of type str, int, float, bool, Path, Literal or dict (written as
-            JSON), or of a list or tuple of one of these, or optional. In `Annotated[type, ...]`, a text is
-            the help; a collection holds the values that are accepted.
-        arguments: The words of the command line; by default those of this process.
+        options: A dataclass. Its fields have type str, int, float, bool, Path, Literal or dict (written as
+            JSON), or are a list or tuple of one of these, or optional. In `Annotated[type, ...]`, a string is
+            the help text, and a collection holds the accepted values.
+        arguments: The command-line arguments; by default those of this process.
 
     Raises:
-        HandgradError: if an option is unknown or missing, or a value is not of the option's type.
+        HandgradError: if an option is unknown or missing, or a value does not have the option's type.
     """
     return options(**vars(_parser(options).parse_args(arguments)))
 
@@ -108,7 +109,7 @@ def _parser(options: type[Any]) -> ArgumentParser:
 
 
 def flags(values: Mapping[str, Any]) -> list[str]:
-    """Write a command line: the words from which `parse` reads these values. None leaves an option out."""
+    """Return the command-line arguments that `parse` turns back into these values; None omits an option."""
     words: list[str] = []
     for name, value in values.items():
         if isinstance(value, list | tuple):
@@ -128,7 +129,7 @@ def _flag(name: str) -> str:
 
 
 def _argument(hint: Any) -> dict[str, Any]:
-    """The keyword arguments of `add_argument` for a field of this type."""
+    """Return the keyword arguments of `add_argument` for a field of this type."""
     if get_origin(hint) is Annotated:
         hint, *notes = get_args(hint)
         more = {"help" if isinstance(note, str) else "choices": note for note in notes}

@@ -56,10 +56,10 @@ def main(options: Options) -> None:
 
 
 def compare_trainers(folder: Path, trainers: list[str]) -> ComparedRun:
-    """The largest differences between any two trainers of the run in `folder`.
+    """Return the largest differences between any two trainers of the run in `folder`.
 
     Raises:
-        HandgradError: if a file is damaged, or the trainers' files do not match.
+        HandgradError: if a file is damaged, or the trainers' files are inconsistent.
     """
     metrics: Metrics = read_json(folder / trainers[0] / "metrics.json")
     try:
@@ -75,13 +75,13 @@ def compare_trainers(folder: Path, trainers: list[str]) -> ComparedRun:
         "loss_difference": max((pair.loss_difference for pair in pairs), default=0.0),
         "parameter_difference": max((pair.parameter_difference for pair in pairs), default=0.0),
         "bit_identical": all(pair.bit_identical for pair in pairs),
-        # Later stages take the comparison for all the runs: with these, it differs where any of them does.
+        # Later stages depend on the comparison instead of on all runs; the hashes make it change with them.
         "sha256": {name: files_sha256(folder / name) for name in trainers},
     }
 
 
 def furthest(folder: Path, trainers: list[str]) -> str:
-    """The names of the two trainers that are furthest apart in a run."""
+    """Return the names of the two trainers that differ most in a run."""
     pairs = zip(agreements([folder / name for name in trainers]), combinations(trainers, 2), strict=True)
     _, names = max(pairs, key=lambda pair: max(pair[0].loss_difference, pair[0].parameter_difference))
     return " and ".join(names)
@@ -97,7 +97,7 @@ def other_run(folder: Path, trainer: str) -> OtherRun:
 
 
 def files_sha256(folder: Path) -> str:
-    """The SHA-256 of what a training wrote, one file after the other."""
+    """Return the SHA-256 of the concatenated files of a training."""
     digest = hashlib.sha256()
     for name in RUN_FILES:
         digest.update((folder / name).read_bytes())
@@ -105,9 +105,9 @@ def files_sha256(folder: Path) -> str:
 
 
 def agreements(folders: list[Path]) -> list[Agreement]:
-    """Of every two trainings, each in its folder."""
+    """Compare every two trainings, each given by its folder."""
     histories = [folder / "history.csv" for folder in folders]
-    # Training and validation loss: every digit is there, so that they are read back to the bit.
+    # Training and validation loss, written with enough digits to be read back exactly.
     losses = [np.loadtxt(path, delimiter=",", skiprows=1, usecols=(1, 2), ndmin=2) for path in histories]
     models = [load_file(folder / "model.safetensors") for folder in folders]
     return [

@@ -57,8 +57,8 @@ def main(options: Options) -> None:
     training_accuracy = metrics.accuracy(training.labels, logits(network, training).argmax(axis=1))
     validation_accuracy = metrics.accuracy(validation.labels, logits(network, validation).argmax(axis=1))
     recorded = selection["selected"]["validation_accuracy"]
-    # On another device or in other batches the last bits of the logits differ, and with them the class of
-    # an image on the border; another model or other images differ by far more than one in a thousand.
+    # On another device or with other batches, the last bits of the logits differ, which can change the class
+    # of an image on the decision boundary; another model or other images differ by far more than 1 in 1,000.
     if abs(validation_accuracy - recorded) > max(1 / len(validation), 0.001):
         raise HandgradError(
             f"{options.model}: validation accuracy {validation_accuracy}, but {options.selection} says "
@@ -91,10 +91,10 @@ def main(options: Options) -> None:
 
 
 def read_weights(network: MyMLP, path: Path, dtype: torch.dtype) -> None:
-    """Give the network, in `dtype`, the weights of a model file.
+    """Load the weights of a model file into the network, which is converted to `dtype`.
 
     Raises:
-        HandgradError: if the file is damaged or is of a network of another shape.
+        HandgradError: if the file is damaged or holds a network of another shape.
     """
     try:
         network.to(dtype).load_state_dict(load_tensors(path))
@@ -106,7 +106,7 @@ def read_weights(network: MyMLP, path: Path, dtype: torch.dtype) -> None:
 
 
 def read_baseline(path: Path) -> LinearClassifier:
-    """The logistic regression that the stage `baselines` wrote.
+    """Load the logistic regression written by the stage `baselines`.
 
     Raises:
         DataError: if the file is damaged.
@@ -119,7 +119,7 @@ def read_baseline(path: Path) -> LinearClassifier:
 
 @torch.no_grad()
 def logits(network: MyMLP, split: Split) -> NDArray[np.float64]:
-    """The network's logits for a split, [images, classes], in batches so that the memory stays bounded."""
+    """Return the network's logits for a split, [images, classes], computed in batches to bound memory use."""
     dtype = next(network.parameters()).numpy().dtype
     parts = [slice(start, start + BATCH) for start in range(0, len(split), BATCH)]
     batches = (torch.from_numpy(split.normalised(dtype, part)) for part in parts)
@@ -127,7 +127,7 @@ def logits(network: MyMLP, split: Split) -> NDArray[np.float64]:
 
 
 def predictions(scores: NDArray[np.float64], test: Split, classes: list[str]) -> pd.DataFrame:
-    """One row an image: its index in the official test set, true and predicted class, probabilities."""
+    """One row per image: its index in the official test set, true and predicted class, probabilities."""
     probabilities = softmax(scores, axis=1)
     columns = {
         "index": test.indices,
@@ -147,7 +147,7 @@ def against_baselines(
     baselines: Baselines,
     classes: list[str],
 ) -> AgainstBaselines:
-    """The accuracies of the baselines on the test images, and the model compared with the best of them."""
+    """Return the test accuracies of the baselines, and compare the model with the best of them."""
     linear_scores = linear.logits(test.normalised(np.float32))
     linear_accuracy = metrics.accuracy(test.labels, linear_scores.argmax(axis=1))
     majority = baselines["majority"]["class"]

@@ -54,7 +54,7 @@ def main(options: Options) -> None:
 
 
 def read_history(folder: Path, trainer: str) -> dict[str, Any]:
-    """The history of a run, by column, None where a value is not finite, and the run's hyperparameters."""
+    """Read a run's hyperparameters and the columns of its history, with None for non-finite values."""
     run = folder / trainer
     with (run / "history.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))

@@ -1,4 +1,4 @@
-"""Get the archive of CIFAR-10: the user's own, one fetched before, a mirror's, or the drawn stand-in."""
+"""Get the CIFAR-10 archive: the user's own, a cached one, a mirror's, or a synthetic stand-in."""
 
 import logging
 import os
@@ -22,7 +22,7 @@ from handgrad.stages.command_line import run_stage
 from handgrad.stages.files import replacing, write_json, write_text
 
 OFFICIAL_MD5 = "c58f30108f718f92721af3b95e74349a"
-# The official archive has 170,498,071 bytes; no mirror needs to send more.
+# Limit on a download; the official archive has 170,498,071 bytes.
 MOST_BYTES = 200_000_000
 STAND_IN = "drawn by handgrad.data.synthetic"
 
@@ -43,7 +43,7 @@ class Options:
 def main(options: Options) -> None:
     with replacing(options.output_archive) as temporary:
         source, location = get_archive(options, temporary)
-        # Here, where the archive has the name that the user knows; of the real one it takes 3 seconds.
+        # Validate here, so that errors name the archive as the user knows it; the official one takes 3 s.
         read_archive(temporary, location)
         md5, sha256 = file_hash(temporary, "md5"), file_hash(temporary, "sha256")
         size = temporary.stat().st_size
@@ -62,10 +62,10 @@ def main(options: Options) -> None:
 
 
 def get_archive(options: Options, target: Path) -> tuple[Literal["download", "archive", "synthetic"], str]:
-    """Write the archive to `target`; return its source and where it came from.
+    """Write the archive to `target`, and return its source and origin.
 
     Raises:
-        DataError: if the source that was asked for cannot be had, or its checksum is wrong.
+        DataError: if the requested source is unavailable, or its checksum is wrong.
     """
     if options.source == "archive" or (options.source == "auto" and options.archive is not None):
         copy_own(options.archive, target)
@@ -92,20 +92,20 @@ def copy_own(archive: Path | None, target: Path) -> None:
 
 
 def fetch(mirrors: list[str], md5: str, target: Path) -> str:
-    """Copy the archive fetched before, if there is one, else download it; return the URL that it came from.
+    """Copy the archive from the cache, downloading it first if necessary; return the URL it came from.
 
-    The cache outlives the results, so that the archive is downloaded once.
+    The cache is kept when results are deleted, so that the archive is downloaded only once.
     """
     cache = Path(os.environ.get("HANDGRAD_CACHE") or platformdirs.user_cache_dir("handgrad")) / md5
     archive, origin = cache / "cifar-10-python.tar.gz", cache / "origin.txt"
     try:
-        # Looked for without the lock first: a cache that others keep may be read-only.
+        # Look without locking first: a shared cache may be read-only.
         if not _is_whole(archive, md5):
             with _locked(cache):
-                if not _is_whole(archive, md5):  # else another run has brought it meanwhile
+                if not _is_whole(archive, md5):  # otherwise another run has downloaded it in the meantime
                     origin.unlink(missing_ok=True)
                     write_text(origin, download(mirrors, md5, archive, MOST_BYTES))
-        # A run killed between the two files leaves the archive alone, which the checksum vouches for.
+        # A run killed between writing the two files leaves only the archive, which the checksum verifies.
         location = origin.read_text(encoding="utf-8") if origin.exists() else ""
     except OSError as error:
         raise DataError(
@@ -122,7 +122,7 @@ def _is_whole(archive: Path, md5: str) -> bool:
 
 @contextmanager
 def _locked(cache: Path) -> Iterator[None]:
-    """Lock the cache: two downloads must not write to one file. The lock of a killed process is released."""
+    """Lock the cache, so that two downloads cannot write to one file; killing a process releases its lock."""
     cache.mkdir(parents=True, exist_ok=True)
     lock = FileLock(cache / "lock")
     try:
@@ -135,7 +135,7 @@ def _locked(cache: Path) -> Iterator[None]:
 
 
 def draw(classes: list[str], images_per_class: int | None, seed: int, target: Path) -> None:
-    """Draw the stand-in, which has aeroplanes and birds only."""
+    """Draw the synthetic images, which include only aeroplanes and birds."""
     if set(classes) - {"airplane", "bird"}:
         raise DataError(
             f"data.classes is {', '.join(classes)}, but the drawn stand-in has airplane and bird only; "

@@ -81,14 +81,14 @@ def main(options: Options) -> None:
 
 
 def data_name(source: Source) -> str:
-    """What the figures call the data that source.json describes."""
+    """Return the name that figures use for the data described in source.json."""
     if source["stand_in"]:
         return "Drawn stand-in for CIFAR-10"
     return "CIFAR-10" if source["official"] else "CIFAR-10, unofficial copy"
 
 
 def read_curves(folders: list[Path], trainer: str, selection: Selection) -> list[Curve]:
-    """The histories of the runs with the selected seed, best combination first."""
+    """Read the histories of the runs with the selected seed, best combination first."""
     histories = {}
     for folder in folders:
         metrics: Metrics = read_json(folder / trainer / "metrics.json")

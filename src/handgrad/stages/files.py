@@ -1,4 +1,4 @@
-"""Files of the stages: written whole or not at all, read with a message that names a damaged one."""
+"""File input and output for the stages: atomic writes, and errors that name a damaged file."""
 
 import glob
 import json
@@ -17,9 +17,9 @@ from handgrad.errors import HandgradError
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`, renamed to `path` at the end and removed after an error.
+    """Yield a temporary path next to `path`, renamed to `path` on success and removed on error.
 
-    A reader never sees a half-written file: POSIX renames within a folder are atomic.
+    A reader never sees a partially written file: POSIX renames within a folder are atomic.
     """
     temporary = _temporary(path)
     try:
@@ -28,16 +28,16 @@ def replacing(path: Path) -> Iterator[Path]:
     except OSError as error:
         if error.filename is not None:
             raise
-        raise HandgradError(f"{path}: {error}") from error  # a full disk is reported without a file name
+        raise HandgradError(f"{path}: {error}") from error  # the error for a full disk names no file
     finally:
         temporary.unlink(missing_ok=True)
 
 
 def _temporary(path: Path) -> Path:
-    """A path beside `path` for this process alone; leftovers of dead processes are removed.
+    """Return a path next to `path` for this process alone, after removing leftovers of dead processes.
 
     A job whose Snakemake was killed and the job that repeats it therefore never write to the same file. The
-    host is part of the name: on a cluster, a process on another node may write to the same folder.
+    name includes the host: on a cluster, a process on another node may write to the same folder.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     own = f".{path.name}.{socket.gethostname()}"
@@ -50,18 +50,18 @@ def _temporary(path: Path) -> Path:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write `text` as UTF-8 in one step."""
+    """Write `text` as UTF-8, atomically."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write `content` as indented JSON in one step; NaN and infinity raise ValueError (use None)."""
+    """Write `content` as indented JSON, atomically; NaN and infinity raise ValueError (use None)."""
     write_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def read_json(path: Path) -> Any:
-    """The content of a JSON file.
+    """Read a JSON file.
 
     Raises:
         HandgradError: if the file is not valid JSON.

@@ -1,4 +1,4 @@
-"""Check, before the first training, that an experiment can be run to its end on this machine."""
+"""Check, before the first training, that an experiment can run to completion on this machine."""
 
 import logging
 import re
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-# First, since it prepares the environment for deterministic algorithms on a GPU.
+# Imported first, since it sets the environment variable for deterministic algorithms on a GPU.
 from handgrad.stages.train import DTYPES, choose_device  # isort: skip
 
 import psutil
@@ -79,7 +79,7 @@ def main(options: Options) -> None:
 
 
 def arithmetic() -> Arithmetic:
-    """What this process's PyTorch and NumPy compute with."""
+    """Return the libraries and settings that PyTorch and NumPy compute with in this process."""
     build = torch.__config__.show()
     blas = re.search(r"\bBLAS_INFO=(\w+)", build)
     return {
@@ -101,7 +101,7 @@ def arithmetic() -> Arithmetic:
 
 
 def check_memory(training_mb: int, at_once: int) -> None:
-    """Raise HandgradError unless the free memory suffices for so many trainings at once."""
+    """Raise HandgradError unless there is enough free memory for `at_once` concurrent trainings."""
     available = psutil.virtual_memory().available // MB
     if training_mb * at_once > available:
         raise HandgradError(
@@ -112,7 +112,7 @@ def check_memory(training_mb: int, at_once: int) -> None:
 
 
 def check_disk(disk_mb: int, results: Path) -> None:
-    """Raise HandgradError unless the results fit on the disk, counting what they take already."""
+    """Raise HandgradError unless the results fit on the disk, counting the space they already use."""
     results.mkdir(parents=True, exist_ok=True)
     held = sum(path.stat().st_size for path in results.rglob("*") if path.is_file()) // MB
     free = shutil.disk_usage(results).free // MB
@@ -124,7 +124,7 @@ def check_disk(disk_mb: int, results: Path) -> None:
 
 
 def check_format(form: str, style: Path, folder: Path) -> None:
-    """Typeset a page with a figure in the report's own style; raise HandgradError if that fails."""
+    """Typeset a page with a figure in the report's style; raise HandgradError if that fails."""
     (folder / "figures").mkdir(exist_ok=True)
     (folder / "figures/square.svg").write_text(FIGURE)
     (folder / "report.md").write_text(REPORT)
@@ -143,13 +143,13 @@ def check_format(form: str, style: Path, folder: Path) -> None:
 
 
 def check_trainers(options: Options, device: torch.device) -> float:
-    """Train the network of each combination for a few updates by each trainer, on random inputs.
+    """Train the network of each combination for a few updates with each trainer, on random inputs.
 
     Returns:
-        The largest difference between the losses and parameters of the first trainer and of the others.
+        The largest difference in losses and parameters between the first trainer and the others.
 
     Raises:
-        HandgradError: if it exceeds the tolerance, or the network does not fit in memory.
+        HandgradError: if the difference exceeds the tolerance, or the network does not fit in memory.
     """
     try:
         comparisons = [

@@ -1,4 +1,4 @@
-"""Read the archive, keep some classes, split, and measure: training, validation and test images in files."""
+"""Read the archive, keep the chosen classes, and write training, validation and test images and a summary."""
 
 import itertools
 import logging

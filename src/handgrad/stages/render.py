@@ -14,9 +14,9 @@ from handgrad.reporting.typesetting import CONTENTS, typeset
 from handgrad.stages.command_line import run_stage
 from handgrad.stages.files import replacing, write_text
 
-# No markup but Markdown's.
+# Only Markdown markup: no raw HTML or TeX.
 MARKDOWN = "markdown+alerts-raw_html-raw_tex-raw_attribute"
-# Columns of tables are as wide as what they hold, however long their lines in the source.
+# Size table columns by their content, no matter how long the lines in the source are.
 NATURAL_WIDTHS = "--columns=10000"
 
 
@@ -43,7 +43,7 @@ def main(options: Options) -> None:
 
 
 def write_html(document: dict[str, Any], folder: Path, template: Path, output: Path) -> None:
-    """One file that holds everything it shows."""
+    """Write a self-contained HTML file."""
     arguments = [
         "--embed-resources",
         f"--resource-path={folder}:{template.parent}",
@@ -54,7 +54,7 @@ def write_html(document: dict[str, Any], folder: Path, template: Path, output: P
         "--toc-depth=3",
     ]
     html = converted(document, "html5", template, arguments)
-    # Pandoc writes the alternative text of an SVG as a label, which a browser does not show in its place.
+    # Pandoc writes the alt text of an SVG as aria-label, which browsers do not show for a missing image.
     html = html.replace('<img role="img" aria-label=', "<img alt=")
     html = re.sub(r"<th(?=[ >])", '<th scope="col"', html)
     contents = re.search(r"<nav.*?</nav>\n", html, re.DOTALL)
@@ -64,10 +64,10 @@ def write_html(document: dict[str, Any], folder: Path, template: Path, output: P
 
 
 def write_pdf(document: dict[str, Any], folder: Path, template: Path, output: Path) -> None:
-    """The fonts are those within the typst package, so that every machine sets the same pages."""
+    """Write a PDF; only the fonts bundled with typst are used, so that it looks the same everywhere."""
     source = converted(document, "typst", template, [])
     try:
-        # Its stubs want input and root of one type, but a source in memory is bytes and a folder is a path.
+        # The stubs require input and root to have the same type, but here they are bytes and a path.
         pdf = typst.compile(source.encode(), root=folder, ignore_system_fonts=True, timestamp=0)  # type: ignore[type-var]
     except typst.TypstError as error:
         raise HandgradError(f"{template}: {error}") from error
@@ -76,7 +76,7 @@ def write_pdf(document: dict[str, Any], folder: Path, template: Path, output: Pa
 
 
 def converted(document: dict[str, Any], form: str, template: Path, arguments: list[str]) -> str:
-    """The document in a form of Pandoc's, set in the template; headings numbered where it asks for that."""
+    """Convert the document with a Pandoc writer and template; headings are numbered if it asks for that."""
     numbering = ["--number-sections"] if "numbersections" in document["meta"] else []
     arguments = ["--standalone", f"--template={template}", "--fail-if-warnings", *numbering, *arguments]
     try:

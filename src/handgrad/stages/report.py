@@ -1,4 +1,4 @@
-"""Fill the report's template with the facts."""
+"""Fill in the report template with the facts."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""List how long every job took, by Snakemake's benchmark files, and how long trainings should take."""
+"""List each job's run time, from Snakemake's benchmark files, and the expected run time of trainings."""
 
 import csv
 import io
@@ -29,7 +29,7 @@ def main(options: Options) -> None:
     for run in options.runs:
         for trainer in options.trainers:
             jobs[f"train/{run}/{trainer}"] = options.training_benchmarks / run / f"{trainer}.tsv"
-    # Not every trainer trains every run.
+    # Not every run is trained by every trainer.
     for job, path in sorted((job, path) for job, path in jobs.items() if path.exists()):
         with path.open(encoding="utf-8", newline="") as file:
             for row in csv.DictReader(file, delimiter="\t"):

@@ -1,4 +1,4 @@
-"""Rank the combinations by their validation figures and copy the selected model."""
+"""Rank the combinations by their validation metrics and copy the selected model."""
 
 import hashlib
 import logging
@@ -94,7 +94,7 @@ def main(options: Options) -> None:
 
 
 def read_run(folder: Path, trainer: str, trained_by: dict[tuple[Combination, int], list[str]]) -> Run:
-    """The validation figures of the run of `trainer` in a folder with a run of each of its trainers."""
+    """Read the validation metrics of the run of `trainer` in a folder with one run per trainer."""
     metrics: Metrics = read_json(folder / trainer / "metrics.json")
     trainers = trained_by.get((Combination.of(metrics), metrics["seed"]))
     if trainers is None:
@@ -121,10 +121,10 @@ def read_run(folder: Path, trainer: str, trained_by: dict[tuple[Combination, int
 
 
 def leaderboard_rows(ranking: list[Candidate], names: list[str]) -> list[Row]:
-    """The rows of the leaderboard, with a column for each of the hyperparameters `names`.
+    """Return the rows of the leaderboard, with a column for each of the hyperparameters `names`.
 
-    The p-values are those of the comparisons with the selected candidate on the same images, as they are and
-    adjusted for their number.
+    The p-values, raw and adjusted for multiple testing, are those of the paired comparisons with the selected
+    candidate on the same images.
     """
     selected, *others = ranking
     tests = {
@@ -155,7 +155,7 @@ def leaderboard_rows(ranking: list[Candidate], names: list[str]) -> list[Row]:
 
 
 def runner_up(ranking: list[Candidate], rows: list[Row], names: list[str]) -> RunnerUp | None:
-    """The second of the ranking and how surely the first is better; None if there is none to select."""
+    """Return the second-ranked candidate and the evidence that the first is better; None if there is none."""
     if len(ranking) == 1 or ranking[1].diverged:
         return None
     first, second = ranking[:2]
@@ -175,7 +175,7 @@ def runner_up(ranking: list[Candidate], rows: list[Row], names: list[str]) -> Ru
 
 
 def pairs(compared: Sequence[tuple[Candidate, Candidate]], names: list[str]) -> list[Pair]:
-    """Candidates compared image by image; the p-values are adjusted for the number of pairs."""
+    """Compare candidates image by image; the p-values are adjusted for the number of pairs."""
     tests = [paired_test(before.correct_seeds, after.correct_seeds) for before, after in compared]
     adjusted = holm([p_value for *_, p_value in tests])
     return [

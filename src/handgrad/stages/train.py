@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-# Deterministic matrix products on a GPU ask for this before CUDA starts:
+# Must be set before CUDA is initialised, for deterministic matrix products on a GPU:
 # https://docs.nvidia.com/cuda/cublas/#results-reproducibility
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
@@ -57,11 +57,11 @@ def main(options: Options) -> None:
     device = choose_device(options.device)
     shuffle_seed = options.seed if options.shuffle else None
     training = read_batches(options.train_data, options.batch_size, options.dtype, device, shuffle_seed)
-    # Validated in one pass: no memory is kept for gradients.
+    # Validation uses a single batch: no activations are kept for gradients.
     validation = read_batches(options.validation_data, None, options.dtype, device)
     classes = int(max(training.labels.max(), validation.labels.max())) + 1
 
-    # The weights are drawn on the CPU, so that every device starts with the same ones.
+    # Initialise the weights on the CPU, so that they are the same for every device.
     torch.manual_seed(options.seed)
     model = MyMLP(training.inputs.shape[1], options.hidden, classes, options.activation)
     model.to(device, DTYPES[options.dtype])
@@ -75,10 +75,10 @@ def main(options: Options) -> None:
 
 
 def choose_device(name: str) -> torch.device:
-    """The device of that name; on a GPU with deterministic algorithms only.
+    """Return the device called `name`; for a GPU, enable deterministic algorithms.
 
     Raises:
-        HandgradError: if cuda is asked for where PyTorch sees no GPU.
+        HandgradError: if `name` is cuda and PyTorch finds no GPU.
     """
     if name == "cuda" and not torch.cuda.is_available():
         raise HandgradError("device is cuda, but PyTorch sees no GPU here; set device to cpu or auto")
@@ -91,7 +91,7 @@ def choose_device(name: str) -> torch.device:
 def read_batches(
     path: Path, batch_size: int | None, dtype: str, device: torch.device, shuffle_seed: int | None = None
 ) -> Batches:
-    """The normalised images of a file, flattened, and their labels; in one batch without `batch_size`."""
+    """Read normalised, flattened images and their labels from a file; without `batch_size`, as one batch."""
     split = read_split(path)
     inputs = torch.from_numpy(split.normalised(dtype)).to(device)
     labels = torch.from_numpy(split.labels).to(device)
@@ -99,7 +99,7 @@ def read_batches(
 
 
 def run_trainer(options: Options, model: MyMLP, training: Batches, validation: Batches) -> History:
-    """Train by the trainer of the options, from and with checkpoints where they ask for them."""
+    """Train with the trainer given in the options, resuming from and writing checkpoints if enabled."""
     history = History()
     momentum_buffers: list[Tensor | None] = [None for _ in model.parameters()]
     checkpoint = checkpoint_path(options)
@@ -130,10 +130,10 @@ def run_trainer(options: Options, model: MyMLP, training: Batches, validation: B
 
 
 def trainer_of(options: Options) -> Callable[..., History]:
-    """The training function of the options.
+    """Return the training function given in the options.
 
     Raises:
-        HandgradError: if there is none of that name.
+        HandgradError: if there is no such function.
     """
     if options.implementation is not None:
         return load_trainer(options.implementation, options.trainer.rpartition(".")[2])
@@ -147,7 +147,7 @@ def checkpoint_path(options: Options) -> Path:
 
 
 def training_settings(options: Options) -> dict[str, object]:
-    """What a checkpoint depends on, the data aside."""
+    """Return the settings that a checkpoint depends on, besides the data."""
     others = ("trainer", "seed", "dtype", "device", "threads")
     settings = {name: getattr(options, name) for name in (*HYPERPARAMETERS, *others)}
     return settings | {"code": fingerprint("train")}
@@ -168,7 +168,7 @@ def write_history(path: Path, history: History) -> None:
 
 
 def write_predictions(path: Path, model: MyMLP, validation: Batches) -> None:
-    """The class that the model gives each validation image, in the order of the file."""
+    """Write the class that the model predicts for each validation image, in the order of the file."""
     with torch.no_grad():
         predicted = model(validation.inputs).argmax(dim=1).tolist()
     with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
@@ -178,7 +178,7 @@ def write_predictions(path: Path, model: MyMLP, validation: Batches) -> None:
 
 
 def metrics(options: Options, model: MyMLP, history: History) -> Metrics:
-    """The settings of the run and its figures after the last epoch, None where not finite."""
+    """Return the run's settings and its metrics after the last epoch, None where not finite."""
 
     def last(values: list[float]) -> float | None:
         return values[-1] if math.isfinite(values[-1]) else None

@@ -1,7 +1,7 @@
-"""Check that a results folder holds what its report states, without training anything.
+"""Check that a results folder supports what its report states, without training anything.
 
-Every file is compared with the manifest of the job that wrote it, every manifest with those of the jobs that
-it read from, and the numbers of facts.json are derived again from the other files.
+Every file is compared with the manifest of the job that wrote it, every manifest with those of the jobs whose
+output it read, and the numbers in facts.json are recomputed from the other files.
 """
 
 import argparse
@@ -44,7 +44,7 @@ def main(arguments: list[str]) -> None:
 
 
 def false_facts(results: Path) -> Iterator[str]:
-    """A line for each value of facts.json that the other files give differently."""
+    """Yield a line for each value in facts.json that disagrees with the other files."""
     facts = read_json(results / "facts.json")
     records = {
         "source": "data/source.json",
@@ -56,7 +56,7 @@ def false_facts(results: Path) -> Iterator[str]:
         "evaluation": "evaluation/evaluation.json",
     }
     config = facts["config"]
-    # A run is named by its folder in the project, wherever the results are now.
+    # A run is identified by its folder in the original project, even if the results have been moved.
     selected = read_json(results / "selection.json")["selected"]
     project = selected["run"].partition("runs/")[0]
     histories = []
@@ -75,7 +75,7 @@ def false_facts(results: Path) -> Iterator[str]:
     except (LookupError, TypeError):
         yield "facts.json: of another version of handgrad; verify it with the commit that the report names"
         return
-    # By way of JSON, which has no tuples.
+    # Round-trip through JSON, which turns tuples into lists.
     yield from _differences(facts, json.loads(json.dumps(derived)), "facts.json: ")
 
 
@@ -87,7 +87,7 @@ def _differences(found: Any, derived: Any, name: str) -> Iterator[str]:
         for position, pair in enumerate(zip(found, derived, strict=True)):
             yield from _differences(*pair, f"{name}[{position}]")
     elif isinstance(found, float) and isinstance(derived, float):
-        # Another machine may round differently.
+        # Rounding may differ between machines.
         if not math.isclose(found, derived, rel_tol=1e-9):
             yield f"{name} is {found}; the other files give {derived}"
     elif found != derived:
