@@ -1,14 +1,14 @@
-"""Train a small network by hand next to PyTorch, prove that the two agree, and write the report.
+"""Train a small network by hand and with PyTorch, verify that the two agree, and report the results.
 
-Everything public can be imported from here. Modules are imported when a name is first used, so that
-`import handgrad` is quick and needs no PyTorch.
+The whole public API can be imported from here. Modules are imported when a name is first used, so
+`import handgrad` is fast and does not import PyTorch.
 """
 
 from importlib import import_module
 from importlib.metadata import version
 from typing import Any
 
-# The public names and their modules; __init__.pyi says the same to type checkers and editors.
+# The public names and their modules; __init__.pyi declares the same names for type checkers and editors.
 _MODULES = {
     "History": "history",
     "MyMLP": "networks",

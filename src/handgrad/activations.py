@@ -1,4 +1,4 @@
-"""The activation functions, each with its derivative and its step of backpropagation; all element-wise.
+"""Element-wise activation functions, each with its derivative and its step of backpropagation.
 
 To add one, write its functions and add an entry to `ACTIVATIONS`; only `f` and `df` are required.
 """
@@ -16,20 +16,21 @@ INTEGERS = {2: torch.int16, 4: torch.int32, 8: torch.int64}  # by size in bytes
 
 aten = torch.ops.aten
 
-# Of dL_da, z, a = f(z) and scratch memory of their shape or None: dL_da * f'(z), in the place of dL_da. The
-# operations and their order are autograd's, so the result has autograd's bits.
+# Takes dL_da, z, a = f(z) and an optional scratch tensor of the same shape; overwrites dL_da with
+# dL_da * f'(z) and returns it. The operations and their order match autograd's, so the result is identical to
+# the last bit.
 TimesDerivative = Callable[[Tensor, Tensor, Tensor, Tensor | None], Tensor]
 
 
 class Activation(NamedTuple):
-    """An activation function f, its derivative, and what backpropagation makes of the two.
+    """An activation function f, its derivative, and the backward step built from them.
 
     Attributes:
-        f: f(z), by a function of PyTorch's that autograd can differentiate.
-        df: f'(z).
-        times_df: multiplies dL_da by f'(z) in place, see `TimesDerivative`. None: multiply by df(z).
-        in_place: f in place, given only where `times_df` does without z. None: f.
-        kernel: the backward kernel of PyTorch that `times_df` calls; empty where it is written by hand.
+        f: computes f(z) with PyTorch operations that autograd can differentiate.
+        df: computes f'(z).
+        times_df: multiplies dL_da by f'(z) in place; see `TimesDerivative`. If None, multiply by df(z).
+        in_place: in-place version of f, given only if `times_df` does not use z. If None, use f.
+        kernel: the PyTorch backward kernel that `times_df` calls; empty if it is written by hand.
     """
 
     f: Callable[[Tensor], Tensor]
@@ -39,7 +40,7 @@ class Activation(NamedTuple):
     kernel: str = ""
 
     def backward(self, dL_da: Tensor, z: Tensor, a: Tensor, scratch: Tensor | None = None) -> Tensor:
-        """dL_dz = dL_da * f'(z), which overwrites dL_da."""
+        """Overwrite dL_da with dL_dz = dL_da * f'(z) and return it."""
         if self.times_df is None:
             return dL_da.mul_(self.df(z))
         return self.times_df(dL_da, z, a, scratch)
@@ -63,17 +64,17 @@ def relu(z: Tensor) -> Tensor:
 
 
 def relu_derivative(z: Tensor) -> Tensor:
-    """At z = 0, where relu has no derivative, 0 as in PyTorch."""
+    """1 where z > 0, else 0. At z = 0, where relu is not differentiable, it is 0, as in PyTorch."""
     return (z > 0).to(z.dtype)
 
 
 def times_relu_derivative(dL_da: Tensor, z: Tensor, a: Tensor, scratch: Tensor | None) -> Tensor:
-    """dL_da where a > 0, else 0, even if dL_da is infinite there: 0 * inf would be NaN.
+    """dL_da where a > 0, else 0, even if dL_da is infinite there, where 0 * inf would be NaN.
 
-    Selects by a mask of bits: on the CPU, torch.where takes seven times as long.
+    Uses a bit mask: on the CPU, torch.where takes seven times as long.
     """
     integer = INTEGERS[a.itemsize]
-    # The integer with the bits of |a| is 0 only where a is; -1 has all bits set.
+    # Viewed as an integer, |a| is 0 only where a is 0; -1 has all bits set.
     active = torch.abs(a, out=scratch).view(integer).sign_().neg_()
     dL_da.view(integer).bitwise_and_(active)
     return dL_da
@@ -88,7 +89,7 @@ def leaky_relu_derivative(z: Tensor) -> Tensor:
 
 
 def times_leaky_relu_derivative(dL_da: Tensor, z: Tensor, a: Tensor, scratch: Tensor | None) -> Tensor:
-    """dL_da * f'(a), which is f'(z), since a and z have the same sign."""
+    """dL_da * f'(a); f'(a) equals f'(z) because a and z have the same sign."""
     return dL_da.mul_(is_positive(a, scratch).clamp_min_(LEAKY_SLOPE))
 
 
@@ -139,31 +140,31 @@ def times_softplus_derivative(dL_da: Tensor, z: Tensor, a: Tensor, scratch: Tens
 
 
 def gelu(z: Tensor) -> Tensor:
-    """z Phi(z), Phi the standard normal distribution function (Hendrycks and Gimpel, arXiv:1606.08415)."""
+    """z Phi(z), where Phi is the standard normal CDF (Hendrycks and Gimpel, arXiv:1606.08415)."""
     return functional.gelu(z)
 
 
 def gelu_derivative(z: Tensor) -> Tensor:
-    """Phi(z) + z phi(z), phi the standard normal density."""
+    """Phi(z) + z phi(z), where phi is the standard normal density."""
     return torch.special.ndtr(z) + z * torch.exp(-(z**2) / 2) / math.sqrt(2 * math.pi)
 
 
 def times_gelu_derivative(dL_da: Tensor, z: Tensor, a: Tensor, scratch: Tensor | None) -> Tensor:
-    """By autograd's kernel: its error function differs from torch.erf in the last bit."""
+    """Call autograd's own kernel, whose error function differs from torch.erf in the last bit."""
     return aten.gelu_backward.grad_input(dL_da, z, grad_input=dL_da)
 
 
 def exp_minus_abs(x: Tensor) -> Tensor:
-    """exp(-|x|), with the exponential that PyTorch's own CPU kernels use.
+    """exp(-|x|), computed with the exponential that PyTorch's CPU kernels use internally.
 
-    torch.exp calls MKL where PyTorch is built with it, and differs from that exponential in the last bit of
-    one value in fifteen. The kernel of log-sigmoid returns it as its second result.
+    If PyTorch is built with MKL, torch.exp calls MKL and differs from that exponential in the last bit of one
+    value in fifteen. The log-sigmoid kernel returns exp(-|x|) as its second result.
     """
     return aten.log_sigmoid_forward.default(x)[1] if x.is_cpu else torch.exp(-x.abs())
 
 
 def is_positive(x: Tensor, out: Tensor | None = None) -> Tensor:
-    """1 where x > 0, else 0, in the dtype of x: on the CPU three times as fast as (x > 0).to(x.dtype)."""
+    """1 where x > 0, else 0, in the dtype of x. On the CPU, three times as fast as (x > 0).to(x.dtype)."""
     return torch.gt(x, 0, out=torch.empty_like(x) if out is None else out)
 
 
@@ -183,5 +184,5 @@ _BY_FUNCTIONS = {(activation.f, activation.df): activation for activation in ACT
 
 
 def activation_of(f: Callable[[Tensor], Tensor], df: Callable[[Tensor], Tensor]) -> Activation:
-    """The entry of `ACTIVATIONS` with these functions, or else an activation made of just the two."""
+    """The entry of `ACTIVATIONS` with these functions, or a new `Activation` if there is none."""
     return _BY_FUNCTIONS.get((f, df)) or Activation(f, df)

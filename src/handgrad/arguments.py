@@ -1,7 +1,7 @@
-"""Checks of the arguments of public functions: a message says what was given and what is expected.
+"""Argument validation for public functions: error messages say what was given and what is expected.
 
-They look at types, shapes and dtypes, and cost a training next to nothing; values are looked at where an
-operation has failed.
+The checks cover types, shapes and dtypes, so their cost is negligible in training; values are inspected only
+after an operation has failed.
 """
 
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ NETWORK = ("L", "fc", "df", "z", "a", "dL_dw", "dL_db")
 
 
 def check_integer(name: str, value: object, lowest: int) -> None:
-    """Raise TypeError if `value` is no integer, ValueError if it is below `lowest`."""
+    """Raise TypeError if `value` is not an integer, ValueError if it is below `lowest`."""
     if not isinstance(value, int) or isinstance(value, bool):
         raise TypeError(f"{name} is {describe(value)}; expected an integer")
     if value < lowest:
@@ -23,7 +23,7 @@ def check_integer(name: str, value: object, lowest: int) -> None:
 
 
 def check_module(model: object) -> None:
-    """Raise unless `model` is a module with something to train."""
+    """Raise unless `model` is a module with trainable parameters."""
     if isinstance(model, type):
         raise TypeError(f"model is {describe(model)}; expected an instance, such as {model.__name__}(...)")
     if not isinstance(model, nn.Module):
@@ -32,7 +32,7 @@ def check_module(model: object) -> None:
 
 
 def check_network(model: Any, *, trainable: bool = False) -> None:
-    """Raise unless `model` has the attributes that backpropagation by hand works with."""
+    """Raise unless `model` has the attributes that backpropagation by hand needs."""
     if isinstance(model, type):
         raise TypeError(f"model is {describe(model)}; expected an instance, such as {model.__name__}(...)")
     if missing := [name for name in NETWORK if not hasattr(model, name)]:
@@ -63,7 +63,7 @@ def check_network(model: Any, *, trainable: bool = False) -> None:
 
 
 def check_optimizer(optimizer: object, model: nn.Module) -> None:
-    """Raise unless `optimizer` is one of PyTorch's and updates a parameter of the model."""
+    """Raise unless `optimizer` is a PyTorch optimizer that updates at least one of the model's parameters."""
     if not isinstance(optimizer, torch.optim.Optimizer):
         raise TypeError(
             f"optimizer is {describe(optimizer)}; expected one of torch.optim, such as "
@@ -106,11 +106,11 @@ def check_loader(name: str, loader: Any, passes: int) -> None:
 
 
 def check_batch(name: str, batch: Any) -> tuple[Tensor, Tensor]:
-    """The inputs and labels of a batch.
+    """Return the inputs and labels of a batch.
 
     Raises:
-        TypeError: if it is no pair of tensors.
-        ValueError: if it is empty, or the numbers of inputs and labels differ.
+        TypeError: if the batch is not a pair of tensors.
+        ValueError: if the batch is empty, or the numbers of inputs and labels differ.
     """
     if not isinstance(batch, tuple | list) or len(batch) != 2:
         raise TypeError(f"{name} yields {describe(batch)}; expected pairs of inputs and labels")
@@ -134,7 +134,7 @@ def check_batch(name: str, batch: Any) -> tuple[Tensor, Tensor]:
 
 
 def check_fit(name: str, model: Any, loss: str, inputs: Tensor, labels: Tensor) -> None:
-    """Raise ValueError unless a batch fits a network of fully connected layers and a loss."""
+    """Raise ValueError unless a batch is compatible with a fully connected network and a loss."""
     weight = model.fc["1"].weight
     if inputs.ndim < 2:
         raise ValueError(
@@ -153,7 +153,7 @@ def check_fit(name: str, model: Any, loss: str, inputs: Tensor, labels: Tensor) 
 
 
 def check_labels(subject: str, labels: Tensor, loss: str, samples: int, outputs: int) -> None:
-    """Raise ValueError unless the targets of a batch have a shape and dtype that the loss takes."""
+    """Raise ValueError unless the targets of a batch have a shape and dtype that the loss accepts."""
     shown = f"{subject} {labels.dtype} of the shape {[*labels.shape]}"
     if loss == "cross_entropy":
         if labels.dtype != torch.int64 or labels.shape != (samples,):
@@ -164,7 +164,7 @@ def check_labels(subject: str, labels: Tensor, loss: str, samples: int, outputs:
 
 
 def check_outputs(outputs: Any, inputs: Tensor, labels: Tensor, loss_fn: object = None) -> None:
-    """Raise unless outputs are [batch, classes] and, for MSELoss, the labels broadcast to them."""
+    """Raise unless the outputs are [batch, classes] and, for MSELoss, the labels broadcast to that shape."""
     if not isinstance(outputs, Tensor):
         raise TypeError(f"the model's outputs are {describe(outputs)}; expected a torch.Tensor")
     if outputs.ndim < 2 or len(outputs) != len(inputs):
@@ -181,7 +181,7 @@ def check_outputs(outputs: Any, inputs: Tensor, labels: Tensor, loss_fn: object 
 
 
 def check_loss_value(value: Any) -> None:
-    """Raise unless a loss is one value."""
+    """Raise unless a loss is a single value."""
     if not isinstance(value, Tensor):
         raise TypeError(f"loss_fn returns {describe(value)}; expected a torch.Tensor with one value")
     if value.numel() != 1:
@@ -192,7 +192,7 @@ def check_loss_value(value: Any) -> None:
 
 
 def explain(name: str, model: Any, inputs: Tensor, labels: Tensor, error: Exception) -> str:
-    """Why an operation on a batch has failed, as far as its dtypes, shapes and labels tell."""
+    """Explain why an operation on a batch failed, as far as dtypes, shapes and labels reveal the cause."""
     parameter = next((p for p in getattr(model, "parameters", list)() if p.is_floating_point()), None)
     if parameter is not None and inputs.is_floating_point() and inputs.dtype != parameter.dtype:
         return f"{name}: {_dtypes(inputs.dtype, parameter.dtype)}"
@@ -204,7 +204,7 @@ def explain(name: str, model: Any, inputs: Tensor, labels: Tensor, error: Except
 
 
 def describe(value: object) -> str:
-    """What a value is, in a few words: numbers and names as they are, everything else by its type."""
+    """Describe a value briefly: numbers and names verbatim, everything else by type."""
     if value is None or isinstance(value, bool | int | float):
         return repr(value)
     if isinstance(value, str):
@@ -237,7 +237,7 @@ def _dtypes(inputs: torch.dtype, parameters: torch.dtype) -> str:
 
 
 def _broadcasts(shape: torch.Size, target: torch.Size) -> bool:
-    """Whether a tensor of a shape broadcasts to the target without enlarging it."""
+    """Whether a tensor of shape `shape` broadcasts to the shape `target` without enlarging it."""
     try:
         return torch.broadcast_shapes(shape, target) == target
     except RuntimeError:

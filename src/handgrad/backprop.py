@@ -1,4 +1,4 @@
-"""Backpropagation by hand, in matrix products."""
+"""Backpropagation by hand, written as matrix products."""
 
 from typing import Any, Protocol
 
@@ -10,7 +10,7 @@ from handgrad.losses import find_loss
 
 
 class Network(Protocol):
-    """The attributes of a model that backpropagation uses; the course project's networks have them, too."""
+    """The model attributes that backpropagation uses; the networks of the course project also have them."""
 
     L: int
     fc: Any  # fc[str(l)].weight [n_l, n_(l-1)] and fc[str(l)].bias [n_l]
@@ -35,14 +35,14 @@ def backpropagation(
         dL_db[l] = dL_dz[l] summed over the samples         (BP3)
         dL_dw[l] = dL_dz[l]^T a[l-1]                        (BP4)
 
-    where * is element-wise. The numbering is that of Nielsen, Neural Networks and Deep Learning, chapter 2,
-    where a sample is a column; see also Goodfellow, Bengio and Courville, Deep Learning, section 6.5.
+    where * is element-wise. The numbering follows Nielsen, Neural Networks and Deep Learning, chapter 2,
+    where samples are columns; see also Goodfellow, Bengio and Courville, Deep Learning, section 6.5.
 
     Args:
         model: a network that has just computed `y_pred`; its attributes are those of `Network`.
-        y_true: the targets, of a shape that broadcasts to that of `y_pred`; for cross_entropy the classes,
+        y_true: the targets, broadcastable to the shape of `y_pred`; for cross_entropy, class indices,
             int64 [batch].
-        y_pred: the outputs a[L], [batch, n_L]; for cross_entropy they are logits.
+        y_pred: the outputs a[L], [batch, n_L]; for cross_entropy, the logits.
         loss: squared_error, ((y_pred - y_true) ** 2).sum(); mse, its mean over samples and outputs; or
             cross_entropy, the mean over samples of -log softmax(y_pred)[y_true].
         verbose: print the operands and shapes of every product.
@@ -72,8 +72,8 @@ def backpropagation(
 def weight_gradient(dL_dz: Tensor, a: Tensor, weight: Tensor, out: Tensor | None = None) -> Tensor:
     """dL_dw = dL_dz^T a, [n_l, n_(l-1)].
 
-    The order of the factors decides how a product is rounded. Like autograd, transpose the whole product if
-    the weight is not stored row by row.
+    The order of the factors affects rounding. Like autograd, transpose the whole product if the weight is not
+    stored in row-major order.
     """
     if weight.stride() == (weight.shape[1], 1):
         return torch.mm(dL_dz.T, a, out=out)
@@ -83,7 +83,8 @@ def weight_gradient(dL_dz: Tensor, a: Tensor, weight: Tensor, out: Tensor | None
 def input_gradient(dL_dz: Tensor, weight: Tensor, a: Tensor, out: Tensor | None = None) -> Tensor:
     """dL_da = dL_dz W, [batch, n_(l-1)].
 
-    Like autograd, transpose the whole product if `a` is stored column by column, as a single value is.
+    Like autograd, transpose the whole product if `a` is stored in column-major order, which includes a single
+    value.
     """
     if a.stride() != (1, len(a)):
         return torch.mm(dL_dz, weight, out=out)
@@ -100,10 +101,10 @@ def _print_products(layer: int, dL_dz: Tensor, a: Tensor, weight: Tensor) -> Non
 
 
 def _last_forward_pass(model: Network, y_pred: Tensor) -> tuple[dict[int, Tensor], dict[int, Tensor]]:
-    """z and a of the model's last forward pass, with all leading dimensions flattened into one, the batch.
+    """z and a of the model's last forward pass, with all leading dimensions flattened into a batch dimension.
 
     Raises:
-        TypeError: if `y_pred` is no tensor.
+        TypeError: if `y_pred` is not a tensor.
         ValueError: if that forward pass did not compute `y_pred`.
     """
     if not isinstance(y_pred, Tensor):
@@ -118,7 +119,7 @@ def _last_forward_pass(model: Network, y_pred: Tensor) -> tuple[dict[int, Tensor
     a = {layer: _rows("a", layer, model.a.get(layer), samples) for layer in range(L)}
     z = {layer: _rows("z", layer, model.z.get(layer), samples) for layer in range(1, L + 1)}
     a[L] = _rows("a", L, y_pred, samples)
-    output = model.a.get(L)  # some networks of the course do not keep it
+    output = model.a.get(L)  # some networks from the course do not store it
     if output is not None and not _is_same(a[L], output):
         raise ValueError(
             f"y_pred is not model.a[{L}], the output of the model's last forward pass; expected what "
@@ -140,7 +141,7 @@ def _rows(name: str, layer: int, value: Tensor | None, samples: int) -> Tensor:
 
 
 def _is_same(y_pred: Tensor, output: Tensor) -> bool:
-    """Whether the two share their memory, or else, as where one is a copy, their values."""
+    """Whether the two share memory or, as with a copy, have equal values."""
     if y_pred.data_ptr() == output.data_ptr() and y_pred.numel() == output.numel():
         return True
     if y_pred.dtype != output.dtype or y_pred.numel() != output.numel():

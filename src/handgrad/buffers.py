@@ -1,4 +1,4 @@
-"""Forward pass and backpropagation in preallocated memory: the variant for training loops."""
+"""Forward pass and backpropagation in preallocated memory, for training loops."""
 
 from dataclasses import dataclass, field, replace
 
@@ -12,22 +12,23 @@ from handgrad.networks import MyNet
 
 
 class Buffers:
-    """The memory of a model's forward and backward pass for batches of up to `batch_size` samples.
+    """Preallocated memory for a model's forward and backward pass on batches of up to `batch_size` samples.
 
-    The algorithm is that of `backpropagation`, but each operation writes into memory of its own or over its
-    operand, so that a training step allocates no pages. (An activation without an in-place form still
-    allocates its results.) On the CPU the outputs, the loss and the gradients are autograd's to the bit.
+    The algorithm is the same as in `backpropagation`, but each operation writes to a preallocated tensor or
+    overwrites its operand, so a training step allocates no pages. (An activation without an in-place form
+    still allocates its results.) On the CPU, the outputs, the loss and the gradients are bit-identical to
+    autograd's.
 
-    The parameters are read where they lie: an update must write into them, as `parameter.add_(...)` does, and
-    `model.to(...)` requires new buffers.
+    The buffers refer to the model's parameters without copying them: updates must be in place, as in
+    `parameter.add_(...)`, and `model.to(...)` requires new buffers.
 
     Attributes:
-        gradients: dL_dw[1], dL_db[1], dL_dw[2], ...: in the order, the shapes and the memory layout of
+        gradients: dL_dw[1], dL_db[1], dL_dw[2], ..., with the order, shapes and memory layout of
             model.parameters(). Every backward pass overwrites them.
     """
 
     def __init__(self, model: MyNet, batch_size: int) -> None:
-        """Allocate the memory, of the model's dtype and on its device."""
+        """Allocate the memory with the model's dtype and on its device."""
         self._batch_size = batch_size
         scratch = next(model.parameters()).detach().new_empty(batch_size * max(model.n_l[1:]))
         self._layers = [_new_layer(model, number, batch_size, scratch) for number in range(1, model.L + 1)]
@@ -39,7 +40,7 @@ class Buffers:
         """The outputs, [batch, n_L], for inputs [batch, ...]; the next forward pass overwrites them.
 
         Raises:
-            ValueError: if there are no samples or more than `batch_size`.
+            ValueError: if there are no samples, or more than `batch_size`.
         """
         samples = len(inputs)
         if samples not in self._batches:
@@ -57,10 +58,10 @@ class Buffers:
     def backward(self, y_true: Tensor, loss: str = "cross_entropy") -> Tensor:
         """Fill `gradients` for the last forward pass; return its loss, a scalar.
 
-        `y_true` and `loss` are those of `backpropagation`.
+        `y_true` and `loss` are as in `backpropagation`.
 
         Raises:
-            ValueError: if nothing has run forward, the loss is unknown, or `y_true` does not fit.
+            ValueError: if there was no forward pass, the loss is unknown, or `y_true` does not match.
         """
         value = self.evaluate(y_true, loss)
         self.propagate(y_true, loss)
@@ -76,7 +77,7 @@ class Buffers:
         return the_loss.value(the_loss.intermediate(last.a, y_true, last.dL_dz), y_true)
 
     def propagate(self, y_true: Tensor, loss: str) -> None:
-        """The second half of `backward`: the gradients of the loss that `evaluate` has just returned."""
+        """The second half of `backward`: the gradients of the loss that `evaluate` just returned."""
         last = self._batch[-1]
         find_loss(loss).gradient(last.dL_dz, y_true)
         for layer, below in zip(self._batch[:0:-1], self._batch[-2::-1], strict=True):
@@ -89,8 +90,8 @@ class Buffers:
 class _Layer:
     """A layer's parameters and gradients, and the memory for its values.
 
-    Each tensor is an allocation of its own. The rounding of a matrix product depends on the alignment of its
-    operands, and autograd's are aligned, as is all that PyTorch allocates.
+    Each tensor is allocated separately. The rounding of a matrix product depends on the alignment of its
+    operands; autograd's operands are aligned, like everything that PyTorch allocates.
     """
 
     weight: Tensor
@@ -99,7 +100,7 @@ class _Layer:
     dL_dw: Tensor
     dL_db: Tensor
     z: Tensor  # overwritten by a, if the activation has an in-place form
-    dL_dz: Tensor  # until `backward` multiplies it by f'(z), dL_da
+    dL_dz: Tensor  # holds dL_da until `backward` multiplies it by f'(z)
     scratch: Tensor
     a: Tensor = field(init=False)
     below: Tensor = field(init=False)  # a of the layer below
@@ -109,7 +110,7 @@ class _Layer:
         self.weight_T = self.weight.T
 
     def first_rows(self, samples: int) -> "_Layer":
-        """The same layer, with the first rows of the memory for its values."""
+        """The same layer, using only the first rows of the memory for its values."""
         rows = {name: getattr(self, name)[:samples] for name in ("z", "dL_dz", "scratch")}
         return replace(self, **rows)
 
@@ -120,7 +121,7 @@ class _Layer:
         return self.a
 
     def backward(self) -> None:
-        """dL_dz, dL_dw and dL_db, from the dL_da in dL_dz."""
+        """Compute dL_dz, dL_dw and dL_db; on entry, dL_dz holds dL_da."""
         self.activation.backward(self.dL_dz, self.z, self.a, self.scratch)
         weight_gradient(self.dL_dz, self.below, self.weight, out=self.dL_dw)
         torch.sum(self.dL_dz, 0, out=self.dL_db)

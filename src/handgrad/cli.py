@@ -1,4 +1,4 @@
-"""The command line `handgrad COMMAND ...`: each command is the `main(arguments)` of a module of its own."""
+"""The command line `handgrad COMMAND ...`: each command is the `main(arguments)` of a separate module."""
 
 import argparse
 import sys
@@ -17,7 +17,7 @@ COMMANDS = {
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command that the first argument names with the remaining arguments."""
+    """Run the command named by the first argument with the remaining arguments."""
     width = max(map(len, COMMANDS)) + 2
     parser = argparse.ArgumentParser(
         prog="handgrad",

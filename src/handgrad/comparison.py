@@ -1,4 +1,4 @@
-"""Hyperparameters and trainers side by side, for notebooks; the pipeline does the same work as jobs."""
+"""Compare hyperparameters and trainers in a notebook; the pipeline does the same work as separate jobs."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -19,7 +19,10 @@ from handgrad.training import TRAINERS, Loader, LossFunction, loss_name
 
 @dataclass(frozen=True, repr=False)
 class Comparison:
-    """A combination of hyperparameters: by trainer the model, its history, its agreement with the first."""
+    """Results for one combination of hyperparameters.
+
+    For each trainer: the model, its history, and its agreement with the first trainer.
+    """
 
     hyperparameters: Mapping[str, float]
     models: dict[str, MyNet]
@@ -56,13 +59,13 @@ def compare_models(
 
     Args:
         hyperparameters: combinations, each with lr and any of weight_decay, momentum, dampening, nesterov.
-        make_model: makes a new model; the global seed is set to `seed` before each call.
+        make_model: returns a new model; the global seed is set to `seed` before each call.
         loss_fn, train_loader, val_loader, n_epochs: see `handgrad.training.train`. The loaders must yield the
             same batches to every trainer: to shuffle, use `Batches` with a `shuffle_seed`.
-        trainers: of those in TRAINERS; the others are compared with the first.
+        trainers: names of trainers in TRAINERS; all others are compared with the first.
 
     Raises:
-        TypeError, ValueError: if an argument is not as described; before any training.
+        TypeError, ValueError: if an argument is not as described; raised before any training.
     """
     names = _checked_trainers(trainers)
     combinations = _checked_combinations(hyperparameters)
@@ -133,12 +136,12 @@ def _checked_combinations(hyperparameters: Any) -> list[Mapping[str, float]]:
             )
         if "lr" not in combination:
             raise ValueError(f"the combination {dict(combination)} has no lr; expected one")
-        ManualSGD([], **combination)  # checks the values
+        ManualSGD([], **combination)  # validates the values
     return combinations
 
 
 def _check_models(make_model: Any, seed: int, trainers: list[str]) -> None:
-    """Raise unless `make_model` makes new models with the same weights."""
+    """Raise unless `make_model` returns a new model with the same weights on each call."""
     if isinstance(make_model, nn.Module) or not callable(make_model):
         raise TypeError(
             f"make_model is {arguments.describe(make_model)}; expected a function that makes a new model, "
@@ -162,7 +165,7 @@ def _check_models(make_model: Any, seed: int, trainers: list[str]) -> None:
 
 
 def _check_reproducible(name: str, loader: Any, seed: int) -> None:
-    """Raise unless a loader begins with the same batch each time."""
+    """Raise unless a loader starts with the same batch on every iteration."""
     arguments.check_loader(name, loader, 2)
     firsts = []
     for _ in range(2):

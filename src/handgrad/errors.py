@@ -1,16 +1,16 @@
-"""The errors that a user can cause: their message is all that the user sees of them."""
+"""Errors that a user can cause: the user sees only the message, without a traceback."""
 
 
 class HandgradError(Exception):
-    """A failure with a message for the user: which key or file, what is wrong, what to do."""
+    """An error whose message tells the user which key or file is affected, what is wrong and what to do."""
 
 
 class ConfigError(HandgradError):
-    """config.yaml holds a key or a value that is not allowed."""
+    """config.yaml contains a key or a value that is not allowed."""
 
 
 class DataError(HandgradError):
-    """The archive or a file made from it is missing, damaged, hostile or of the wrong layout."""
+    """The archive or a file derived from it is missing, damaged, malicious or has the wrong layout."""
 
 
 class GradientError(HandgradError):

@@ -1,13 +1,14 @@
-"""Gradients by hand, compared with autograd and with finite differences.
+"""Compare gradients computed by hand with autograd and with finite differences.
 
-The model is any that `backpropagation` takes, with f[l] beside df[l]. Gradients are listed as dL_dw[1],
-dL_db[1], dL_dw[2], ..., which is the order of model.parameters().
+The model can be any that `backpropagation` accepts, provided it has f[l] as well as df[l]. Gradients are
+listed as dL_dw[1], dL_db[1], dL_dw[2], ..., which is the order of model.parameters().
 
 When is a gradient wrong? Let g be the gradient of a parameter and r its reference. The relative error is
-|g - r| / max(|g|, |r|). The gradient is wrong if this exceeds the tolerance and |g - r| also exceeds what
-rounding accounts for (`handgrad.rounding`) and, for differences, truncation (see `check_gradients`). Where
-rounding alone exceeds the tolerance, as for gradients that are zero but for rounding, a relative error says
-nothing: such parameters are compared to within rounding only, and counted as not measurable.
+|g - r| / max(|g|, |r|). The gradient is wrong if this exceeds the tolerance and |g - r| also exceeds the
+error expected from rounding (`handgrad.rounding`) and, for finite differences, truncation (see
+`check_gradients`). Where rounding alone can exceed the tolerance, as for gradients that are zero up to
+rounding, the relative error is meaningless: such parameters are only compared to within rounding error, and
+count as not measurable.
 """
 
 import math
@@ -30,29 +31,29 @@ LOSS_VALUES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "mse": functional.mse_loss,
     "cross_entropy": functional.cross_entropy,
 }
-# Some thousand times the unit roundoff.
+# A few thousand times the unit roundoff.
 AUTOGRAD_TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-4}
 CENTRAL_TOLERANCE = {torch.float64: 1e-6, torch.float32: 1e-4}
-# Near the best for central differences in float64, the cube root of the unit roundoff.
+# Close to the optimum for central differences in float64, the cube root of the unit roundoff.
 EPSILON = 1e-5
-# How often a step is halved where the truncation error of a difference is too large.
+# Maximum number of times the step is halved if the truncation error of a difference is too large.
 HALVINGS = 6
-# From 1e-1 to 1e-13 in half decades.
+# From 1e-1 to 1e-13 in steps of half a decade.
 SWEEP = tuple(10 ** (-exponent / 2) for exponent in range(2, 27))
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """The verdict on a weight or bias: how many of its entries were checked, and how far off they are.
+    """The verdict on one weight or bias tensor: how many entries were checked and how large the errors are.
 
     Attributes:
         name: such as "layer 2, weight".
-        entries: of the weight or bias.
-        checked: the entries that were compared to the tolerance.
-        kinks: those whose perturbation crosses a kink of an activation; they are not compared.
-        unmeasurable: those of which rounding leaves no digits, or whose loss is not finite.
-        wrong: those that were found wrong.
-        largest_relative_error: of the entries that were checked.
+        entries: the number of entries in the weight or bias.
+        checked: how many entries were compared with the tolerance.
+        kinks: how many were skipped because their perturbation crosses a kink of an activation.
+        unmeasurable: how many have no significant digits left after rounding, or a loss that is not finite.
+        wrong: how many were found to be wrong.
+        largest_relative_error: the largest relative error among the checked entries.
     """
 
     name: str
@@ -78,13 +79,13 @@ class Verdict:
 
 @dataclass(frozen=True)
 class _Check:
-    """The verdicts of a check on the weights and biases, layer by layer; print it to see them."""
+    """The verdicts on the weights and biases, layer by layer; print the object to see them."""
 
     verdicts: tuple[Verdict, ...]
 
     @property
     def parameters(self) -> int:
-        """How many entries the weights and biases have."""
+        """The total number of entries in the weights and biases."""
         return sum(verdict.entries for verdict in self.verdicts)
 
     @property
@@ -101,7 +102,7 @@ class _Check:
 
     @property
     def largest_relative_error(self) -> float:
-        """Of the entries that were checked."""
+        """The largest relative error among the checked entries."""
         return max((verdict.largest_relative_error for verdict in self.verdicts), default=0.0)
 
     def __str__(self) -> str:
@@ -116,19 +117,19 @@ class _Check:
 
 @dataclass(frozen=True, repr=False)
 class AutogradCheck(_Check):
-    """How far the gradients are from autograd's."""
+    """The result of a comparison with autograd."""
 
     bit_identical: bool
 
 
 @dataclass(frozen=True, repr=False)
 class CentralCheck(_Check):
-    """How far the gradients are from central differences."""
+    """The result of a comparison with central differences."""
 
 
 @dataclass(frozen=True)
 class Curve:
-    """One kind of difference over epsilon: its smallest error, and the slope of its truncation error."""
+    """The error curve of one difference scheme: its smallest error and the slope of its truncation error."""
 
     best_epsilon: float
     best_error: float
@@ -137,7 +138,7 @@ class Curve:
 
 @dataclass(frozen=True, repr=False)
 class EpsilonSweep:
-    """The relative error of the whole gradient by forward and by central differences, for each epsilon."""
+    """The relative error of the full gradient from forward and central differences, for each epsilon."""
 
     epsilons: tuple[float, ...]
     forward_errors: tuple[float, ...]
@@ -168,14 +169,14 @@ def check_against_autograd(
     *,
     tolerance: float | None = None,
 ) -> AutogradCheck:
-    """Compare `gradients`, or else those of `backpropagation`, with autograd's.
+    """Compare `gradients` (by default, those of `backpropagation`) with autograd's.
 
     Args:
         model: a MyNet, or a network with its attributes.
         inputs: [batch, ...], of the model's dtype.
-        y_true: the targets of `loss`: squared_error, mse or cross_entropy.
+        y_true: the targets for `loss`, which is squared_error, mse or cross_entropy.
         gradients: dL_dw[1], dL_db[1], dL_dw[2], ...
-        tolerance: of the relative error; by default AUTOGRAD_TOLERANCE of the model's dtype.
+        tolerance: largest relative error allowed; by default, AUTOGRAD_TOLERANCE for the model's dtype.
 
     Raises:
         TypeError, ValueError: if an argument is not as described.
@@ -224,25 +225,27 @@ def check_gradients(
     epsilon: float = EPSILON,
     tolerance: float | None = None,
 ) -> CentralCheck:
-    """Compare `gradients`, or else those of `backpropagation`, with central differences of the loss.
+    """Compare `gradients` (by default, those of `backpropagation`) with central differences of the loss.
 
-    These are D(h) = (L(w + h) - L(w - h)) / 2h with h = epsilon, in float64 on copies of the parameters, for
-    every parameter or for a sample: `n_samples_per_layer` weights and as many biases a layer, by `seed`.
+    These are D(h) = (L(w + h) - L(w - h)) / 2h with h = epsilon, computed in float64 on copies of the
+    parameters, either for every parameter or for a random sample: `n_samples_per_layer` weights and as many
+    biases per layer, drawn with `seed`.
 
-    Two errors are allowed for. Rounding: L is off by the rounding errors of its evaluation, D(h) by these
-    over h, and the gradient by those of its own dtype (`handgrad.rounding`). Truncation: D(h) is off by a
-    multiple of h^2, to leading order. Where D(h) does not confirm a gradient, h is halved repeatedly and the
-    D(h) are extrapolated to h = 0; the change of the extrapolated values estimates the truncation error
-    (Ridders' method: Press et al., Numerical Recipes, section 5.7). A mistake in the gradient does not shrink
-    with h, so it is not forgiven.
+    Two sources of error are allowed for. Rounding: evaluating L incurs rounding errors, which D(h) amplifies
+    by 1/h; the gradient has the rounding errors of its own dtype (`handgrad.rounding`). Truncation: to
+    leading order, the error of D(h) is proportional to h^2. If D(h) does not confirm a gradient, h is halved
+    repeatedly and D(h) is extrapolated to h = 0; the change between extrapolated values estimates the
+    truncation error (Ridders' method: Press et al., Numerical Recipes, section 5.7). A mistake in the
+    gradient does not shrink with h, so it is still detected.
 
-    Where the perturbation takes some z across a kink of its activation (relu and leaky_relu at 0), the
+    If the perturbation moves some z across a kink of its activation (relu and leaky_relu at 0), the
     difference says nothing about the derivative: the parameter is counted as a kink and not judged. A
-    parameter at which the loss is not finite, or so large that epsilon does not change it, is not measurable.
+    parameter is not measurable if the loss is not finite there, or if the parameter is so large that adding
+    epsilon does not change it.
 
     Args:
         model, inputs, y_true, loss, gradients: see `check_against_autograd`.
-        tolerance: of the relative error; by default CENTRAL_TOLERANCE of the model's dtype.
+        tolerance: largest relative error allowed; by default, CENTRAL_TOLERANCE for the model's dtype.
 
     Raises:
         TypeError, ValueError: if an argument is not as described.
@@ -276,11 +279,12 @@ def check_gradients(
 
 @torch.no_grad()
 def sweep_epsilon(model: Any, inputs: Tensor, y_true: Tensor, loss: str = "squared_error") -> EpsilonSweep:
-    """The error of forward and central differences for epsilon from 1e-1 to 1e-13, of a smooth float64 model.
+    """Errors of forward and central differences of a smooth float64 model, for epsilon from 1e-1 to 1e-13.
 
-    The truncation error of forward differences is proportional to epsilon, that of central ones to its square
-    (slopes 1 and 2); the rounding error is proportional to 1/epsilon for both. They balance near the square
-    and the cube root of the rounding unit: Nocedal and Wright, Numerical Optimization, section 8.1.
+    The truncation error is proportional to epsilon for forward differences and to epsilon^2 for central ones
+    (slopes 1 and 2); the rounding error is proportional to 1/epsilon for both. The two errors balance near
+    the square root and the cube root of the unit roundoff, respectively: Nocedal and Wright, Numerical
+    Optimization, section 8.1.
     """
     landscape, gradients = _sweepable(model, inputs, y_true, loss)
     places = [(p, i) for p, parameter in enumerate(landscape.parameters) for i in range(parameter.numel())]
@@ -288,7 +292,7 @@ def sweep_epsilon(model: Any, inputs: Tensor, y_true: Tensor, loss: str = "squar
     central = [[landscape.central_difference(*place, step)[0] for place in places] for step in SWEEP]
     gradient = torch.cat([part.flatten() for part in gradients])
     differences = gradient.new_tensor([forward, central])
-    # Parameters whose perturbation crosses a kink, or makes the loss infinite, have no difference.
+    # Exclude parameters whose perturbation crosses a kink or makes the loss infinite.
     smooth = differences.isfinite().all(0).all(0)
     if not smooth.any() or gradient[smooth].norm() == 0:
         raise ValueError(
@@ -309,7 +313,7 @@ def _sweepable(model: Any, inputs: Tensor, y_true: Tensor, loss: str) -> tuple["
 
 def _curve(errors: list[float]) -> Curve:
     best_error, best_epsilon = min(zip(errors, SWEEP, strict=True))
-    # Truncation alone: well above the best epsilon, well below where higher orders show.
+    # Where truncation dominates: well above the best epsilon, well below where higher-order terms matter.
     truncation = [
         (math.log10(epsilon), math.log10(error))
         for epsilon, error in zip(SWEEP, errors, strict=True)
@@ -320,7 +324,7 @@ def _curve(errors: list[float]) -> Curve:
 
 
 class _Comparison:
-    """Gradients and references, judged tensor by tensor; at the end, the verdicts or the error."""
+    """Compares gradients with references, tensor by tensor; `verdicts` then returns the result or raises."""
 
     def __init__(self, reference: str, loss: str, tolerance: float) -> None:
         self._reference = reference
@@ -332,9 +336,9 @@ class _Comparison:
     def judge(
         self, position: int, parameter: Tensor, found: Iterable[tuple[int, float, float, float]]
     ) -> None:
-        """Judge entries of one weight or bias: index, gradient, reference, and what noise accounts for.
+        """Judge entries of one weight or bias, each given as index, gradient, reference and expected noise.
 
-        A reference of NaN is a kink, one of infinity a loss that cannot be measured.
+        A NaN reference marks a kink, an infinite one a loss that cannot be measured.
         """
         checked, kinks, unmeasurable, wrong, largest = 0, 0, 0, 0, 0.0
         for index, by_hand, reference, noise in found:
@@ -362,7 +366,7 @@ class _Comparison:
         self._verdicts.append(Verdict(name, parameter.numel(), checked, kinks, unmeasurable, wrong, largest))
 
     def verdicts(self) -> tuple[Verdict, ...]:
-        """Raises GradientError if an entry is wrong."""
+        """The verdicts; raises GradientError if any entry is wrong."""
         if self._error:
             raise GradientError("\n  ".join([self._error, *map(str, self._verdicts)]))
         return tuple(self._verdicts)
@@ -374,7 +378,7 @@ def relative_error(one: float, other: float) -> float:
 
 
 class _Landscape:
-    """The loss as a function of the parameters, in float64 and on copies: the model stays as it is."""
+    """The loss as a function of the parameters, in float64 and on copies: the model is not modified."""
 
     def __init__(self, model: Any, inputs: Tensor, y_true: Tensor, loss: str) -> None:
         self._f = [model.f[layer] for layer in _layers(model)]
@@ -389,13 +393,13 @@ class _Landscape:
         self._check_model(model, inputs)
 
     def rounding(self, dtype: torch.dtype) -> Rounding:
-        """What is put down to rounding in a pass of that dtype."""
+        """The error attributed to rounding in a pass computed in that dtype."""
         return rounding_errors(
             self.parameters, self._f, self._df, self._inputs, self._y_true, self._loss, self._loss_of, dtype
         )
 
     def _check_model(self, model: Any, inputs: Tensor) -> None:
-        """Raise ValueError unless the model's forward pass is that of its fc and f."""
+        """Raise ValueError unless the model's forward pass matches its fc and f."""
         outputs = model(inputs).double()
         expected, _ = self._forward(self.parameters, self._inputs)
         allowed = self.rounding(inputs.dtype).outputs + 1e-6 * expected.abs()
@@ -409,15 +413,16 @@ class _Landscape:
     def reference(
         self, position: int, index: int, by_hand: float, rounding: float, epsilon: float, tolerance: float
     ) -> tuple[float, float]:
-        """A difference for the gradient `by_hand`, itself off by `rounding`, and the noise of the two.
+        """A difference to compare with the gradient `by_hand`, and the combined noise of the two.
 
-        The difference is NaN at a kink and infinite where there is none.
+        `rounding` is the rounding error of `by_hand`. The difference is NaN at a kink and infinite where it
+        cannot be computed.
         """
         difference, noise = self.central_difference(position, index, epsilon)
         noise += rounding
         if not math.isfinite(difference) or relative_error(by_hand, difference) <= tolerance:
             return difference, noise
-        # Ridders: each row begins with a halved step, each column removes another even power of the step.
+        # Ridders' method: each row halves the step, each column eliminates another even power of the step.
         best, best_noise = difference, math.inf
         rows = [[difference]]
         for halving in range(1, HALVINGS + 1):
@@ -428,14 +433,14 @@ class _Landscape:
             for column, before in enumerate(rows[-1], start=1):
                 row.append(row[-1] + (row[-1] - before) / (4**column - 1))
             truncation = max(abs(row[-1] - row[-2]), abs(row[-1] - rows[-1][-1]))
-            # An extrapolated value weighs the differences by 5/3 in all, or somewhat more.
+            # The absolute weights of the differences in an extrapolated value sum to 5/3 or slightly more.
             if truncation + 2 * noise < best_noise:
                 best, best_noise = row[-1], truncation + 2 * noise
             rows.append(row)
         return best, (best_noise if math.isfinite(best_noise) else noise) + rounding
 
     def central_difference(self, position: int, index: int, epsilon: float) -> tuple[float, float]:
-        """The difference and its rounding error; NaN across a kink, infinite where it cannot be had."""
+        """The difference and its rounding error; NaN across a kink, infinite if it cannot be computed."""
         above, below, step = self._values(position, index, epsilon, -epsilon)
         if step == 0 or math.isinf(above) or math.isinf(below):
             return math.inf, 0.0
@@ -446,7 +451,7 @@ class _Landscape:
         return (above - below) / step if step else math.nan
 
     def _values(self, position: int, index: int, up: float, down: float) -> tuple[float, float, float]:
-        """The loss at the two points, and their distance as rounded.
+        """The loss at the two points, and the distance between the points after rounding.
 
         The loss is NaN beyond a kink, infinite where it is not finite.
         """
@@ -471,7 +476,7 @@ class _Landscape:
         return LOSS_VALUES[self._loss](y_pred, self._y_true)
 
     def _forward(self, parameters: list[Tensor], a: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """The outputs, and for each layer where z > 0, if its activation has a kink there."""
+        """The outputs and, for each layer whose activation has a kink at 0, the mask z > 0."""
         active = []
         layers = zip(parameters[::2], parameters[1::2], self._f, self._kinked, strict=True)
         for weight, bias, f, kinked in layers:
@@ -503,7 +508,7 @@ def _values(tensor: Tensor) -> list[float]:
 
 
 def _name(position: int, index: int, parameter: Tensor) -> str:
-    """Such as `layer 2, weight[0, 3]`."""
+    """The name of an entry, such as `layer 2, weight[0, 3]`."""
     place = [int(i) for i in torch.unravel_index(torch.tensor(index), parameter.shape)]
     return f"layer {position // 2 + 1}, {_part(position)}{place}"
 
@@ -528,7 +533,7 @@ def _check_arguments(model: Any, inputs: Tensor, y_true: Tensor, loss: str) -> N
 def _checked(
     model: Any, inputs: Tensor, y_true: Tensor, loss: str, gradients: Sequence[Tensor | None] | None
 ) -> list[Tensor]:
-    """The gradients, one of the right shape for each weight and bias."""
+    """The gradients, checked to have the right shape for each weight and bias."""
     if gradients is None:
         gradients = gradients_by_hand(model, inputs, y_true, loss)
     else:

@@ -1,4 +1,4 @@
-"""The course of a training: its losses and accuracies, epoch by epoch."""
+"""The training history: losses and accuracies for each epoch."""
 
 import math
 from dataclasses import dataclass, field, fields
@@ -9,9 +9,9 @@ from typing import Any
 
 @dataclass(repr=False)
 class History:
-    """The course of a training: one value per epoch; none of validation without a validation loader.
+    """The training history, one value per epoch; without a validation loader, validation lists are empty.
 
-    Losses are means over the samples; the training figures are those of each batch before its update.
+    Losses are means over the samples; the training metrics are computed on each batch before its update.
     """
 
     training_loss: list[float] = field(default_factory=list)
@@ -25,7 +25,7 @@ class History:
 
     @property
     def diverged_epoch(self) -> int | None:
-        """The first epoch, counted from 1, with a loss of NaN or infinity; None if all are finite."""
+        """The first epoch (counted from 1) with a NaN or infinite loss; None if all losses are finite."""
         losses = zip_longest(self.training_loss, self.validation_loss, fillvalue=0.0)
         for epoch, of_epoch in enumerate(losses, start=1):
             if not all(map(math.isfinite, of_epoch)):
@@ -33,7 +33,7 @@ class History:
         return None
 
     def line(self) -> str:
-        """The last epoch in one line."""
+        """The metrics of the last epoch, formatted as one line."""
         line = f"training loss {self.training_loss[-1]:.6g}, accuracy {self.training_accuracy[-1]:.4f}"
         if self.validation_loss:
             line += f"; validation loss {self.validation_loss[-1]:.6g}, "
@@ -41,15 +41,15 @@ class History:
         return line
 
     def to_frame(self) -> Any:
-        """A pandas.DataFrame with a row for each epoch, counted from 1, and a column for each figure."""
-        # By name, like matplotlib below: the fingerprint of a training follows import statements, and no
-        # version of these packages changes a training.
+        """A pandas.DataFrame with a row for each epoch, counted from 1, and a column for each metric."""
+        # Imported by name, like matplotlib below: the fingerprint of a training follows import statements,
+        # and the versions of these packages do not affect training.
         pandas = import_module("pandas")
         columns = {column.name: values for column in fields(self) if (values := getattr(self, column.name))}
         return pandas.DataFrame(columns, index=pandas.RangeIndex(1, self.epochs + 1, name="epoch"))
 
     def plot(self) -> Any:
-        """Plot losses and accuracies over the epochs with pyplot; returns the two axes."""
+        """Plot losses and accuracies against the epoch with pyplot and return the two axes."""
         _, both = import_module("matplotlib.pyplot").subplots(1, 2, figsize=(9, 3.2), layout="constrained")
         for axes, name in zip(both, ("loss", "accuracy"), strict=True):
             for split in ("training", "validation"):

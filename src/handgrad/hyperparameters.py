@@ -1,8 +1,8 @@
-"""The hyperparameters of a training: everything that a sweep can vary.
+"""The hyperparameters of a training run: everything that a sweep can vary.
 
-`Combination` declares each of them once. The config's schema, the command line of a training, the folders of
-runs, the columns of tables and the labels of figures all derive from it. To add one, declare it there, and
-use it in `handgrad.stages.train`.
+`Combination` declares each of them once. The config schema, the training command line, the run folders, the
+table columns and the figure labels are all derived from it. To add one, declare it there and use it in
+`handgrad.stages.train`.
 """
 
 import dataclasses
@@ -11,23 +11,23 @@ from dataclasses import dataclass
 from typing import Any, NotRequired, Self, TypedDict, cast
 
 SCHEMA_TYPES = {float: "number", int: "integer", bool: "boolean", tuple[int, ...]: "array", str: "string"}
-# Those of handgrad.activations, which imports PyTorch; a test compares the two.
+# The names in handgrad.activations, repeated because that module imports PyTorch; a test compares the two.
 ACTIVATIONS = ("relu", "leaky_relu", "tanh", "sigmoid", "softplus", "gelu", "identity")
 
 
 @dataclass(frozen=True)
 class Hyperparameter:
-    """What is known of one hyperparameter, apart from its value.
+    """The metadata of one hyperparameter.
 
     Attributes:
-        name: in the config, in files and, with hyphens, on the command line.
-        type: of its values.
-        default: of the config; where a run has it, its folder and its files need not name it.
-        label: what people read in tables and text.
-        abbreviation: what labels it where space is short.
-        bounds: of its values, as keywords of JSON Schema.
-        section: of the config, where the value of combinations that do not name it stands.
-        always_named: whether folders, files and tables name it even where it has its default.
+        name: its name in the config, in files and, with hyphens, on the command line.
+        type: the type of its values.
+        default: the default in the config; folders and files of runs that use it need not name it.
+        label: the label in tables and text.
+        abbreviation: a short label for where space is limited.
+        bounds: the bounds of its values, as JSON Schema keywords.
+        section: the config section with the value for combinations that do not specify it.
+        always_named: whether folders, files and tables name it even if it has its default value.
     """
 
     name: str
@@ -41,7 +41,7 @@ class Hyperparameter:
 
     @property
     def schema(self) -> dict[str, Any]:
-        """The JSON Schema of a value."""
+        """The JSON Schema for a value."""
         return (
             dict(self.bounds) if "enum" in self.bounds else {"type": SCHEMA_TYPES[self.type], **self.bounds}
         )
@@ -67,7 +67,7 @@ def _hyperparameter(
 
 
 class Settings(TypedDict):
-    """The values of a combination in a JSON file, where those that are not always named may be missing."""
+    """The values of a combination as stored in JSON; only those that are always named are required."""
 
     lr: float
     weight_decay: float
@@ -83,7 +83,7 @@ class Settings(TypedDict):
 
 @dataclass(frozen=True)
 class Combination:
-    """A value of every hyperparameter."""
+    """A value for each hyperparameter."""
 
     lr: float = _hyperparameter(
         0.01, "learning rate", "lr", always_named=True, exclusiveMinimum=0, maximum=1000
@@ -97,7 +97,7 @@ class Combination:
     batch_size: int = _hyperparameter(256, "batch size", "bs", minimum=1, maximum=50000)
     shuffle: bool = _hyperparameter(False, "shuffling", "s")
     epochs: int = _hyperparameter(50, "epochs", "e", minimum=1, maximum=100000)
-    # As a folder's name, 40 numbers of 5 digits fit into the 255 bytes that file systems allow.
+    # As a folder name, 40 numbers of 5 digits fit into the 255 bytes that file systems allow.
     hidden: tuple[int, ...] = _hyperparameter(
         (512, 128, 32),
         "hidden units",
@@ -110,29 +110,29 @@ class Combination:
     activation: str = _hyperparameter("relu", "activation", "a", section="model", enum=ACTIVATIONS)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "hidden", tuple(self.hidden))  # JSON and command lines have lists
+        object.__setattr__(self, "hidden", tuple(self.hidden))  # JSON and the command line provide lists
 
     @classmethod
     def of(cls, record: Mapping[str, Any]) -> Self:
-        """The combination of a record; what it does not name has its default, other keys are ignored."""
+        """Build a combination from a record; missing keys get their defaults, unknown keys are ignored."""
         return cls(**{name: record[name] for name in HYPERPARAMETERS if name in record})
 
     def settings(self, names: Iterable[str] | None = None) -> Settings:
-        """The values of the hyperparameters of these names, of all without `names`."""
+        """The values of the named hyperparameters, by default of all."""
         values = {name: getattr(self, name) for name in (HYPERPARAMETERS if names is None else names)}
         return cast(Settings, values)
 
     @property
     def sgd(self) -> dict[str, Any]:
-        """The settings of the optimizer, as torch.optim.SGD and our trainers take them."""
+        """The optimizer settings, as keyword arguments of torch.optim.SGD and our trainers."""
         return dict(self.settings(["lr", "weight_decay", "momentum", "dampening", "nesterov"]))
 
     def named(self) -> Settings:
-        """The values that identify the combination: always named, or not the default."""
+        """The values that identify the combination: those always named or different from the default."""
         return self.settings(named_in([self]))
 
     def contradiction(self) -> str | None:
-        """Why the combination makes no sense, where no value is out of bounds by itself."""
+        """Why the combination is invalid although each value is within its bounds; None if it is valid."""
         if self.nesterov and (self.momentum == 0 or self.dampening != 0):
             return "nesterov needs momentum above 0 and dampening 0"
         return None
@@ -148,7 +148,7 @@ HYPERPARAMETERS = {
 
 
 def named_in(combinations: Iterable[Combination]) -> list[str]:
-    """The hyperparameters that identify these combinations: always named, or somewhere not the default."""
+    """The hyperparameters that identify these combinations: always named, or non-default in some of them."""
     combinations = list(combinations)
     return [
         name
@@ -158,7 +158,7 @@ def named_in(combinations: Iterable[Combination]) -> list[str]:
 
 
 def shown_in(combinations: Iterable[Combination]) -> list[str]:
-    """The hyperparameters that a table of these combinations has columns for: always named, or varying."""
+    """The hyperparameters that get a column in a table of these combinations: always named, or varying."""
     combinations = list(combinations)
     return [
         name
@@ -170,15 +170,15 @@ def shown_in(combinations: Iterable[Combination]) -> list[str]:
 def run_path(combination: Combination, seed: int) -> str:
     """The folder of a run below results/runs, such as lr~0.01/weight_decay~0.0/momentum~0.9/seed~256.
 
-    A hyperparameter that is not always named appears only where it differs from its default, so that a new
-    one moves no run.
+    A hyperparameter that is not always named appears only if it differs from its default, so adding a new one
+    does not move existing runs.
     """
     settings = combination.named() | {"seed": seed}
     return "/".join(f"{name}~{value_text(value)}" for name, value in settings.items())
 
 
 def value_text(value: Any) -> str:
-    """A value in a file name: 0.01, true, 512-128-32; every digit is there, so no two values share a text."""
+    """A value as it appears in a file name: 0.01, true, 512-128-32; with all digits, so that it is unique."""
     if isinstance(value, list | tuple):
         return "-".join(map(str, value))
     return str(value).lower() if isinstance(value, bool) else str(value)
@@ -194,7 +194,7 @@ def short_value(value: Any) -> str:
 
 
 def short_label(combination: Combination, names: Iterable[str]) -> str:
-    """The values of these hyperparameters in the space of a legend's entry: lr 0.01, wd 0, m 0.9."""
+    """The values of these hyperparameters, short enough for a legend entry: lr 0.01, wd 0, m 0.9."""
     settings = combination.settings(names)
     return ", ".join(
         f"{HYPERPARAMETERS[name].abbreviation} {short_value(value)}" for name, value in settings.items()

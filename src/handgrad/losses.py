@@ -1,4 +1,4 @@
-"""The loss functions, each with its gradient.
+"""Loss functions, each with its gradient.
 
 To add one, write its functions and add an entry to `LOSSES`.
 """
@@ -12,19 +12,22 @@ from torch.nn import functional
 
 from handgrad.activations import exp_minus_abs
 
-NO_CLASS = -(2**63)  # nll_loss skips the samples of one class, by default -100
+NO_CLASS = -(2**63)  # ignore_index for nll_loss, whose default (-100) would silently skip samples
 
 
 class Loss(NamedTuple):
-    """A loss L and its gradient dL/dy_pred, both computed from one intermediate result.
+    """A loss L and its gradient dL/dy_pred, both computed from a shared intermediate result.
 
-    That is the residuals of a squared error and the log-probabilities of cross entropy, [batch, outputs].
+    The intermediate result, [batch, outputs], holds the residuals of a squared error or the log-probabilities
+    of cross entropy.
 
     Attributes:
-        checked: of y_true and y_pred: y_true with one row per sample; raises ValueError if it does not fit.
-        intermediate: of y_pred, y_true and the tensor to write to; if that is None, to a new one.
-        value: L, of the intermediate result and y_true.
-        gradient: dL/dy_pred, of the intermediate result, which it overwrites, and y_true.
+        checked: takes y_true and y_pred; returns y_true with one row per sample, or raises ValueError if the
+            two do not match.
+        intermediate: takes y_pred, y_true and an output tensor, or None to allocate one; returns the
+            intermediate result.
+        value: takes the intermediate result and y_true; returns L.
+        gradient: takes the intermediate result, which it overwrites, and y_true; returns dL/dy_pred.
     """
 
     checked: Callable[[Tensor, Tensor], Tensor]
@@ -84,7 +87,7 @@ def _checked_classes(y_true: Tensor, y_pred: Tensor) -> Tensor:
             f"y_true is {y_true.dtype} of the shape {[*y_true.shape]}; expected class indices, "
             f"torch.int64 of the shape {[*y_pred.shape[:-1]]}"
         )
-    if not y_true.is_cpu:  # where an index out of range ends the process
+    if not y_true.is_cpu:  # on a GPU, an out-of-range index aborts the process
         _check_range(y_true, y_pred.shape[-1])
     return y_true if y_true.ndim == 1 else y_true.reshape(-1)
 
@@ -133,17 +136,17 @@ LOSSES = {
     "cross_entropy": Loss(_checked_classes, _log_probabilities, _mean_of_logs, _softmax_minus_onehot),
 }
 
-# Other ways to compute the gradient of a loss, accepted wherever the name of a loss is.
+# Alternative ways to compute the gradient of a loss; accepted wherever a loss name is.
 VARIANTS = {
     "textbook_cross_entropy": LOSSES["cross_entropy"]._replace(gradient=_textbook_gradient),
 }
 
 
 def find_loss(name: str) -> Loss:
-    """The loss or variant of this name.
+    """The loss or variant with this name.
 
     Raises:
-        ValueError: if there is none.
+        ValueError: if there is none with this name.
     """
     loss = LOSSES.get(name) or VARIANTS.get(name)
     if loss is None:

@@ -1,4 +1,4 @@
-"""Fully connected networks that remember what backpropagation needs: every layer's z and a."""
+"""Fully connected networks that store what backpropagation needs: z and a of every layer."""
 
 from collections.abc import Sequence
 
@@ -9,26 +9,27 @@ from handgrad.activations import ACTIVATIONS
 
 
 class MyNet(nn.Module):
-    """A fully connected network: z_l = a_(l-1) W_l^T + b_l and a_l = f_l(z_l) for l = 1..L, a_0 the input.
+    """A fully connected network: z_l = a_(l-1) W_l^T + b_l and a_l = f_l(z_l) for l = 1..L, with input a_0.
 
-    The activation is used on every layer, the last included. Weights start as `nn.Linear` draws them from
-    torch's global generator.
+    The activation is applied to every layer, including the last. Weights are initialised by `nn.Linear`,
+    which uses torch's global generator.
 
     Attributes:
         L: the number of layers.
         n_l: the widths [n_0, ..., n_L]: inputs, hidden layers, outputs.
-        fc: the layers, `nn.Linear` under the keys "1" to "L".
-        f, df: by layer, the activation and its derivative, both functions of z.
-        z, a: by layer, the [batch, n_l] values of the last forward pass, detached; a[0] is the flat input.
-        dL_dw, dL_db: by layer, the gradients that `backpropagation` fills in.
+        fc: the layers, `nn.Linear` modules with the keys "1" to "L".
+        f, df: for each layer, the activation and its derivative, both functions of z.
+        z, a: for each layer, the detached [batch, n_l] values of the last forward pass; a[0] is the flattened
+            input.
+        dL_dw, dL_db: for each layer, the gradients that `backpropagation` fills in.
     """
 
     def __init__(self, n_l: Sequence[int], activation: str | Sequence[str] = "tanh") -> None:
-        """Make a network of the widths `n_l`, with one activation for all layers or one name per layer.
+        """Create a network of widths `n_l`, with one activation name for all layers or one per layer.
 
         Raises:
-            ValueError: if there are fewer than two widths, one is below 1, an activation is unknown, or their
-                number is not that of the layers.
+            ValueError: if there are fewer than two widths, a width is below 1, an activation is unknown, or
+                the number of activations is not the number of layers.
         """
         super().__init__()
         self.n_l = list(n_l)
@@ -62,13 +63,13 @@ class MyNet(nn.Module):
         for layer in range(1, self.L + 1):
             z = self.fc[str(layer)](a)
             a = self.f[layer](z)
-            # Detached: kept with its graph, an activation would hold the memory of the whole pass.
+            # Detached: with its graph, an activation would keep the memory of the whole forward pass alive.
             self.z[layer], self.a[layer] = z.detach(), a.detach()
         return a
 
 
 class MyMLP(MyNet):
-    """The classifier of the experiments: `activation` on the hidden layers, logits out of the last."""
+    """The classifier used in the experiments: `activation` on the hidden layers, logits from the last."""
 
     def __init__(
         self,

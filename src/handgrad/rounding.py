@@ -1,11 +1,14 @@
-"""How far rounding alone can move a loss and its gradients: what a gradient check has to tolerate.
+"""Estimates of the rounding error in a loss and its gradients, which a gradient check has to tolerate.
 
-The model is first-order and probabilistic. Every operation commits a relative error whose standard deviation
-is the unit roundoff u of its dtype; the errors are independent and propagate by the derivatives of what
-follows. A sum of n terms is then off by about sqrt(n) u times the size of its partial sums, for which
-sqrt(s^2 + sum of t_i^2) is taken, with s the sum and t_i its terms, so that cancellation is accounted for.
-See Higham and Mary, A New Approach to Probabilistic Rounding Error Analysis, SIAM J. Sci. Comput. 41 (2019);
-for error bounds computed along with a result, Higham, Accuracy and Stability of Numerical Algorithms, 3.3.
+The model is first-order and probabilistic. Every operation incurs a relative error whose standard deviation
+is the unit roundoff u of its dtype; the errors are independent and propagate through the derivatives of the
+subsequent operations. The error of a sum of n terms is then about sqrt(n) u times the size of its partial
+sums, estimated as sqrt(s^2 + sum of t_i^2), where s is the sum and t_i are its terms, to account for
+cancellation.
+
+See Higham and Mary, A New Approach to Probabilistic Rounding Error Analysis, SIAM J. Sci.
+Comput. 41 (2019); for error bounds computed along with a result, Higham, Accuracy and Stability of Numerical
+Algorithms, 3.3.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,14 +17,14 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-# Errors up to so many standard deviations are put down to rounding.
+# Errors of up to this many standard deviations are attributed to rounding.
 DEVIATIONS = 20.0
 
 Function = Callable[[Tensor], Tensor]
 
 
 class Rounding(NamedTuple):
-    """What is put down to rounding: of the loss, and of each gradient, entry by entry; of the outputs too."""
+    """The errors attributed to rounding: of the loss, of each gradient entry, and of the outputs."""
 
     loss: float
     gradients: list[Tensor]
@@ -41,16 +44,16 @@ def rounding_errors(
     """The rounding errors of a forward and backward pass in `dtype`.
 
     Args:
-        parameters: weight and bias of each layer in turn, float64.
-        f, df: of each layer the activation and its derivative.
+        parameters: the weight and bias of each layer in turn, float64.
+        f, df: the activation of each layer and its derivative.
         inputs: [batch, n_0], float64.
-        y_true: the targets that `loss` takes, float64 or class indices.
+        y_true: the targets for `loss`, float64 or class indices.
         loss: squared_error, mse or cross_entropy.
         loss_value: the loss as a function of the outputs.
-        dtype: in which the passes are computed whose errors are wanted.
+        dtype: the dtype of the passes whose errors are estimated.
     """
     unit = torch.finfo(dtype).eps / 2
-    # Below the smallest normal number errors are absolute.
+    # Below the smallest normal number, errors are absolute.
     smallest = torch.finfo(dtype).smallest_normal * torch.finfo(dtype).eps
     weights, biases = parameters[::2], parameters[1::2]
 
@@ -62,10 +65,10 @@ def rounding_errors(
         terms = (a**2) @ (weight**2).T + bias**2
         var_z = var_a @ (weight**2).T + _sum_variance(unit, weight.shape[1] + 1, z, terms) + smallest**2
         slope = _like(derivative(z), z)
-        # An error of z moves the derivative: a little where it is smooth, by all of the jump at a kink.
+        # An error in z changes the derivative: slightly where it is smooth, by the full jump at a kink.
         reach = DEVIATIONS * var_z.sqrt()
         bend = (_like(derivative(z + reach), z) - _like(derivative(z - reach), z)) / DEVIATIONS
-        # 1 - tanh(z)^2 and the like cancel: their error is u, however small they are.
+        # Cancellation in 1 - tanh(z)^2 and the like: the absolute error is u, however small the result.
         var_slope = bend**2 + (unit * (slope.abs() + 1)) ** 2
         layers.append((weight, a, var_a, slope, var_slope))
         a = activation(z)
@@ -96,7 +99,7 @@ def rounding_errors(
 def _loss_errors(
     y: Tensor, var_y: Tensor, y_true: Tensor, loss: str, loss_value: Function, unit: float
 ) -> tuple[Tensor, Tensor, float]:
-    """dL/dy, the variance of its errors, and that of the loss's."""
+    """dL/dy, the variance of its errors, and the variance of the loss's error."""
     value = loss_value(y)
     samples = len(y)
     if loss == "cross_entropy":
@@ -105,7 +108,7 @@ def _loss_errors(
         dL_dy = (p - onehot) / samples
         carried = p**2 * (var_y + (p**2 * var_y).sum(1, keepdim=True))
         var_dy = (carried + unit**2 * (p**2 * (1 + y**2) + onehot)) / samples**2
-        # log softmax is a difference of logits, each off by its own error.
+        # log softmax is a difference of logits, each with an error of its own.
         own = unit**2 * (1 + y.abs().amax(1) ** 2).sum() / samples**2
         var_loss = (dL_dy**2 * var_y).sum() + own + _sum_variance(unit, samples, value, value**2)
         return dL_dy, var_dy, var_loss.item()
@@ -118,10 +121,10 @@ def _loss_errors(
 
 
 def _sum_variance(unit: float, count: int, total: Tensor, squares: Tensor) -> Tensor:
-    """The variance of the error of a sum of `count` terms, from the sum and that of the terms' squares."""
+    """The variance of the error of a sum of `count` terms, given the sum and the sum of squares."""
     return unit**2 * count * (total**2 + squares)
 
 
 def _like(values: Tensor | float, z: Tensor) -> Tensor:
-    """A derivative's values in the shape of z; some return a number."""
+    """A derivative's values, expanded to the shape of z, since some derivatives return a scalar."""
     return torch.as_tensor(values, dtype=z.dtype, device=z.device).expand(z.shape)

@@ -1,4 +1,4 @@
-"""Stochastic gradient descent by hand: with momentum, dampening, Nesterov's variant and weight decay."""
+"""Stochastic gradient descent by hand, with momentum, dampening, Nesterov momentum and weight decay."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -9,7 +9,7 @@ from torch import Tensor
 
 from handgrad.arguments import describe
 
-BLOCK = 2**16  # values; the blocks of an update that belong together fit into a processor's cache
+BLOCK = 2**16  # values; all blocks used together in an update fit into a processor's cache
 
 
 @torch.no_grad()
@@ -23,18 +23,19 @@ def sgd_update(
     dampening: float = 0.0,
     nesterov: bool = False,
 ) -> None:
-    """Update `parameters` in place by one step of SGD. The gradients serve as scratch space and are lost.
+    """Update `parameters` in place by one step of SGD. The gradients are overwritten as scratch space.
 
-    With g the gradient, p the parameter and v its momentum buffer (None before the first step):
+    Let g be the gradient, p the parameter and v its momentum buffer (None before the first step):
 
         g <- g + weight_decay * p
         v <- momentum * v + (1 - dampening) * g      (in the first step v <- g, undamped)
         g <- g + momentum * v  with nesterov,  else  v
         p <- p - lr * g
 
-    The order and the in-place operations are those of torch.optim.SGD, whose bits these are
+    The in-place operations and their order match torch.optim.SGD, so the results are bit-identical
     (https://docs.pytorch.org/docs/stable/generated/torch.optim.SGD.html; Sutskever et al., On the importance
-    of initialization and momentum in deep learning, ICML 2013). Written as p - lr * g the last bit differs.
+    of initialization and momentum in deep learning, ICML 2013). Written as p - lr * g, the result would
+    differ in the last bit.
     """
     for i, (p, g) in enumerate(zip(parameters, gradients, strict=True)):
         if weight_decay != 0:
@@ -50,10 +51,10 @@ def sgd_update(
 
 
 class ManualSGD:
-    """`sgd_update` with its settings and momentum buffers, on the CPU block by block.
+    """`sgd_update` with its settings and momentum buffers, applied block by block on the CPU.
 
-    Each operation of the update goes over all the values. In blocks, the next operation finds its operands
-    in the cache; over whole tensors it would read them from memory again.
+    Each operation of the update makes a pass over all values. With blocks, the next operation finds its
+    operands in the cache; with whole tensors, it would have to read them from memory again.
     """
 
     def __init__(
@@ -66,12 +67,12 @@ class ManualSGD:
         nesterov: bool = False,
         momentum_buffers: list[Tensor | None] | None = None,
     ) -> None:
-        """Take over `parameters`; `momentum_buffers`, one for each, continue an earlier run.
+        """Optimize `parameters`; pass `momentum_buffers`, one per parameter, to continue an earlier run.
 
         Raises:
-            ValueError: if a setting is negative or not finite, if Nesterov's variant is asked for without
-                momentum or with dampening (the conditions of torch.optim.SGD), or if the momentum buffers do
-                not match the parameters in number and shape.
+            ValueError: if a setting is negative or not finite, if Nesterov momentum is requested without
+                momentum or with dampening (as in torch.optim.SGD), or if the momentum buffers do not match
+                the parameters in number and shape.
             TypeError: if a setting is not a number.
         """
         settings = {"lr": lr, "weight_decay": weight_decay, "momentum": momentum, "dampening": dampening}
@@ -103,16 +104,16 @@ class ManualSGD:
         self._settings = (lr, weight_decay, momentum, dampening, nesterov)
 
     def step(self, gradients: Sequence[Tensor | None]) -> None:
-        """Update the parameters by their gradients, which are lost.
+        """Update the parameters by their gradients, which are overwritten.
 
-        A parameter without a gradient (None) stays as it is, and so does its momentum buffer, as in
+        A parameter without a gradient (None) and its momentum buffer are left unchanged, as in
         torch.optim.SGD.
         """
         chosen = [i for i, gradient in enumerate(gradients) if gradient is not None]
         parameters = [self.parameters[i] for i in chosen]
         present = [gradient for gradient in gradients if gradient is not None]
         buffers = [self.momentum_buffers[i] for i in chosen]
-        # The first step with momentum makes the buffers, and makes them whole.
+        # The first step with momentum creates the buffers, as whole tensors rather than blocks.
         made = [buffer for buffer in buffers if buffer is not None]
         started = self._momentum == 0 or len(made) == len(chosen)
         if started and all(map(_is_flat, [*parameters, *present, *made])):
@@ -125,10 +126,10 @@ class ManualSGD:
 
 
 def _is_flat(tensor: Tensor) -> bool:
-    """Whether its values lie one after the other in the memory of the CPU."""
+    """Whether the tensor is dense, contiguous and on the CPU."""
     return tensor.is_cpu and tensor.layout == torch.strided and tensor.is_contiguous()
 
 
 def _blocks(tensors: Iterable[Tensor]) -> list[Tensor]:
-    """Flat views of at most `BLOCK` values, together all the values of the tensors."""
+    """Flat views of at most `BLOCK` values each, which together cover all values of the tensors."""
     return [block for tensor in tensors for block in tensor.view(-1).split(BLOCK)]

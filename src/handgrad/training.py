@@ -1,4 +1,4 @@
-"""Three ways to train one network, which agree to the bit: by PyTorch, and with ever more done by hand."""
+"""Three ways to train a network, with bit-identical results: with PyTorch, and with more and more by hand."""
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -22,7 +22,7 @@ CHECKED_PER_LAYER = 5
 
 Loader = Iterable[tuple[Tensor, Tensor]]
 LossFunction = Callable[[Tensor, Tensor], Tensor]
-# Of inputs and labels: the loss and the outputs; of a pass also the gradients, layer by layer.
+# Both take inputs and labels and return the loss and the outputs; a pass also returns the gradients by layer.
 Step = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 Pass = Callable[[Tensor, Tensor], tuple[Tensor, Tensor, list[Tensor]]]
 
@@ -44,18 +44,18 @@ def train(
 ) -> History:
     """Train with autograd and a `torch.optim` optimizer.
 
-    The model is trained in the mode that it is in, and validated in evaluation mode, `model.eval()`.
+    The model is trained in its current mode and validated in evaluation mode, `model.eval()`.
 
     Args:
-        n_epochs: passes over `train_loader` in all.
-        optimizer: of the parameters of `model`.
+        n_epochs: the total number of passes over `train_loader`, including those in `history`.
+        optimizer: an optimizer for the parameters of `model`.
         model: maps inputs [batch, ...] to outputs [batch, classes].
-        loss_fn: of outputs and labels, the mean over the batch.
+        loss_fn: maps outputs and labels to the mean loss over the batch.
         train_loader, val_loader: batches of inputs and labels, iterated once per epoch. If a loader has a
             method `set_epoch`, it is called before each epoch with its number, counted from 1.
-        history: of the epochs already done, which are not repeated; it is continued.
+        history: the history of the epochs already completed, to resume from; it is extended in place.
         after_epoch: called with the history after each epoch.
-        verbose: print a line after each epoch; in any case the line goes to the logger handgrad.training.
+        verbose: print a line after each epoch; the line is always logged to handgrad.training.
         progress: show a progress bar over the epochs.
 
     Raises:
@@ -93,7 +93,7 @@ def train_with_torch_sgd(
     verbose: bool = False,
     progress: bool = False,
 ) -> History:
-    """`train` with `torch.optim.SGD`, called like `train_manual_update`, momentum buffers included."""
+    """`train` with `torch.optim.SGD`; takes the same arguments as `train_manual_update`."""
     arguments.check_module(model)
     parameters = list(model.parameters())
     optimizer = torch.optim.SGD(
@@ -143,13 +143,13 @@ def train_manual_update(
 ) -> History:
     """Train any module with autograd and the SGD update by hand; see `train` and `handgrad.sgd.sgd_update`.
 
-    A parameter without a gradient, frozen or not used by the loss, stays as it is; one that occurs several
-    times in the model is updated once, by the sum of its gradients: torch.optim.SGD does the same. The
-    gradients, `parameter.grad`, serve as scratch space.
+    As in torch.optim.SGD, a parameter without a gradient (frozen, or not used by the loss) is left unchanged,
+    and a shared parameter is updated once, by the sum of its gradients. The gradients, `parameter.grad`, are
+    overwritten as scratch space.
 
     Args:
         momentum_buffers: one for each of `model.parameters()`, None before its first step; updated in place.
-        The others: see `train` and `torch.optim.SGD`.
+        Other arguments: see `train` and `torch.optim.SGD`.
 
     Raises:
         TypeError, ValueError: if an argument or a batch is not as described.
@@ -191,19 +191,19 @@ def train_manual_backprop(
 ) -> History:
     """Train without autograd: backpropagation and the SGD update, both by hand.
 
-    The passes run in `Buffers`. A model with a forward pass of its own runs that and `backpropagation`.
-    Weights and biases with `requires_grad=False` stay as they are.
+    The passes run in `Buffers`; a model whose forward pass is not MyNet's uses its own and `backpropagation`
+    instead. Weights and biases with `requires_grad=False` are left unchanged.
 
     Args:
         model: a MyNet, or any callable with the attributes of `handgrad.backprop.Network`.
         loss_fn: cross entropy or the squared error; see `loss_name`.
         momentum_buffers: one for each weight and bias, layer by layer, None before its first step; updated in
             place.
-        gradient_check_every: compare the gradients of the first batch of every so many epochs with central
-            differences; 0: never.
-        textbook: compute the gradient of cross entropy as textbooks write it, (softmax - onehot) / batch. It
-            differs from autograd's in the last bits, and so do the losses and parameters.
-        The others: see `train` and `torch.optim.SGD`.
+        gradient_check_every: every this many epochs, compare the gradients of the first batch with central
+            differences; 0 disables the check.
+        textbook: compute the gradient of cross entropy as written in textbooks, (softmax - onehot) / batch.
+            It differs from autograd's in the last bits, and so do the losses and parameters.
+        Other arguments: see `train` and `torch.optim.SGD`.
 
     Raises:
         TypeError, ValueError: if an argument or a batch is not as described.
@@ -245,7 +245,7 @@ def train_manual_backprop(
     return loop.run(n_epochs, step)
 
 
-# By the name that the config and the results use; all are called like `train_manual_update`.
+# Keyed by their names in the config and the results; all take the arguments of `train_manual_update`.
 TRAINERS: dict[str, Callable[..., History]] = {
     "train": train_with_torch_sgd,
     "train_manual_update": train_manual_update,
@@ -255,14 +255,14 @@ TRAINERS: dict[str, Callable[..., History]] = {
 
 @torch.no_grad()
 def accuracy(model: nn.Module, loader: Loader) -> float:
-    """The share of the samples of a loader that a model classifies correctly, in evaluation mode.
+    """The fraction of samples that a model classifies correctly, in evaluation mode.
 
     Args:
-        model: maps inputs [batch, ...] to outputs [batch, classes], the largest of which is the prediction.
-        loader: batches of inputs and labels, [batch] or, one-hot, [batch, classes].
+        model: maps inputs [batch, ...] to outputs [batch, classes]; the prediction is the largest output.
+        loader: batches of inputs and labels; labels are [batch] or, one-hot, [batch, classes].
 
     Raises:
-        TypeError, ValueError: if a batch is not as described, or there is none.
+        TypeError, ValueError: if a batch is not as described, or the loader has no batches.
     """
     if isinstance(model, type) or not callable(model):
         raise TypeError(f"model is {arguments.describe(model)}; expected a torch.nn.Module")
@@ -278,11 +278,11 @@ def accuracy(model: nn.Module, loader: Loader) -> float:
 
 
 def loss_name(loss_fn: LossFunction) -> str:
-    """What backpropagation calls a loss of PyTorch.
+    """The name that `backpropagation` uses for a PyTorch loss.
 
     Raises:
-        TypeError: if it is no function.
-        ValueError: if it is none of cross_entropy and MSELoss, or has settings that are not the default ones.
+        TypeError: if the loss is not callable.
+        ValueError: if it is neither cross entropy nor the squared error, or has unsupported settings.
     """
     arguments.check_loss(loss_fn)
     if loss_fn is functional.cross_entropy:
@@ -315,7 +315,7 @@ def loss_name(loss_fn: LossFunction) -> str:
 
 
 class _Loop:
-    """The loop over epochs that all trainers share."""
+    """The loop over epochs shared by all trainers."""
 
     def __init__(
         self,
@@ -343,7 +343,7 @@ class _Loop:
         self._progress = progress
 
     def run(self, n_epochs: int, step: Step) -> History:
-        """Train until the history has `n_epochs`; `step` updates the model by a batch."""
+        """Train until the history has `n_epochs` epochs; `step` updates the model on a batch."""
         history = self._history
         arguments.check_integer("n_epochs", n_epochs, 0)
         arguments.check_loader("train_loader", self._train_loader, n_epochs - history.epochs)
@@ -352,7 +352,7 @@ class _Loop:
         epochs: Iterable[int] = range(history.epochs + 1, n_epochs + 1)
         show = print
         if self._progress:
-            # By name: the fingerprint of a training follows import statements, and tqdm changes no training.
+            # Imported by name: training fingerprints follow import statements, and tqdm has no effect on it.
             tqdm = import_module("tqdm.auto").tqdm
             epochs = tqdm(epochs, initial=history.epochs, total=n_epochs, unit="epoch")
             show = tqdm.write
@@ -393,7 +393,7 @@ def _set_epoch(loader: Any, epoch: int) -> None:
 
 @contextmanager
 def _evaluating(model: Any) -> Iterator[None]:
-    """Switch the model to evaluation mode, and afterwards each of its modules back to the mode it was in."""
+    """Switch the model to evaluation mode, then restore the previous mode of each of its modules."""
     modules = list(model.modules()) if isinstance(model, nn.Module) else []
     modes = [module.training for module in modules]
     for module in modules:
@@ -415,12 +415,12 @@ def _forward(model: Any, loss_fn: LossFunction, inputs: Tensor, labels: Tensor) 
 
 
 def _means(name: str, step: Step, loader: Loader, model: Any) -> tuple[float, float]:
-    """The mean loss and the accuracy over the samples of a loader, which messages call `name`.
+    """The mean loss and the accuracy over the samples of a loader, called `name` in error messages.
 
-    The sums stay on the device, so that a GPU need not wait for each batch.
+    The sums stay on the device, so there is no GPU synchronisation after each batch.
 
     Raises:
-        ValueError: if the loader has no batches, or the model or the loss cannot take one.
+        ValueError: if the loader has no batches, or the model or the loss cannot process one.
     """
     loss_sum: Tensor | float = 0.0
     correct: Tensor | int = 0
@@ -434,7 +434,7 @@ def _means(name: str, step: Step, loader: Loader, model: Any) -> tuple[float, fl
         except (RuntimeError, IndexError) as error:
             raise ValueError(arguments.explain(name, model, inputs, labels, error)) from error
         loss_sum = loss_sum + loss.double() * len(inputs)
-        # Targets of the shape of the outputs, such as one-hot ones, have their class where they are largest.
+        # For targets with the shape of the outputs, such as one-hot labels, the class is the largest entry.
         classes = labels if labels.ndim == 1 else labels.argmax(dim=1)
         correct = correct + (outputs.argmax(dim=1) == classes).sum()
         samples += len(inputs)
@@ -444,10 +444,10 @@ def _means(name: str, step: Step, loader: Loader, model: Any) -> tuple[float, fl
 
 
 def _own_gradients(parameters: Sequence[Tensor]) -> list[Tensor | None]:
-    """The gradients of the parameters, each in memory of its own, as an update in place needs them.
+    """The gradients of the parameters, each in separate memory, as required by an in-place update.
 
-    Autograd saves copies where it can: if p.view(6) + q.view(6) enters the loss, the gradients of p and q are
-    views of the same memory.
+    Autograd avoids copies where it can: if the loss depends on p.view(6) + q.view(6), the gradients of p and
+    q are views of the same memory.
     """
     gradients: list[Tensor | None] = []
     seen: set[int] = set()
@@ -463,12 +463,12 @@ def _own_gradients(parameters: Sequence[Tensor]) -> list[Tensor | None]:
 
 
 def _fits_buffers(model: MyNet) -> bool:
-    """Whether `Buffers` compute what the model's own forward pass does."""
+    """Whether `Buffers` computes the same as the model's own forward pass."""
     return isinstance(model, MyNet) and type(model).forward is MyNet.forward
 
 
 def _buffered_pass(model: MyNet, loss: str) -> Pass:
-    """Forward and backward in memory that is allocated anew only for a batch larger than those before."""
+    """Forward and backward in `Buffers`, reallocated only for a batch larger than all previous ones."""
     buffers = Buffers(model, 1)
     batch_size = 1
 
@@ -484,7 +484,7 @@ def _buffered_pass(model: MyNet, loss: str) -> Pass:
 
 
 def _plain_pass(model: MyNet, loss: str, loss_fn: LossFunction) -> Pass:
-    """The model's own forward, and `backpropagation`."""
+    """The model's own forward pass, and `backpropagation`."""
 
     def run_pass(inputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
         outputs = model(inputs)
