@@ -39,7 +39,7 @@ def test_equal_runs_are_shared_and_others_are_not(project):
     other_split = write_experiment(project, "split", {"seed": 1})
     assert planned(project, other_split) == OWN | {"fetch": 1, "prepare": 1, "train": 6}
     same = write_experiment(project, "same", {"report": {"formats": ["md"]}})
-    expected = {rule: jobs for rule, jobs in OWN.items() if rule not in ("figures", "render")}
+    expected = {rule: jobs for rule, jobs in OWN.items() if rule != "render"}
     assert planned(project, same) == expected
 
 

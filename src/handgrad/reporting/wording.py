@@ -165,6 +165,14 @@ def one_line(text: str) -> Markup:
     return Markup(re.sub(r"[ \n]+", " ", text).strip(" "))
 
 
+def detail(line: str) -> Markup:
+    """A line of a diagnosis; the formula or the numbers after its label are set as code."""
+    label, _, rest = line.partition(":")
+    if label not in ("expected", "your numbers"):
+        return escaped(line)
+    return Markup(f"{label}: {code(rest.strip())}")
+
+
 def columns(lines: str) -> Markup:
     """The head of a table from one line for each column, its heading followed by its alignment."""
     headings, alignments = zip(*(line.rsplit(maxsplit=1) for line in lines.strip().splitlines()), strict=True)
@@ -214,6 +222,7 @@ FILTERS = {
         yaml_block,
         one_line,
         columns,
+        detail,
         row,
     )
 }

@@ -10,6 +10,7 @@ from jinja2 import FileSystemLoader
 
 from handgrad.checking.loading import PARTS
 from handgrad.reporting.composing import compose
+from handgrad.reporting.wording import escaped
 from handgrad.stages.command_line import run_stage
 from handgrad.stages.files import read_json, write_text
 
@@ -49,6 +50,7 @@ def row(check: dict[str, Any]) -> dict[str, Any]:
     return {
         "name": check["name"],
         "file": check["file"],
+        "link": escaped(check["file"]) if check["problem"] else _link(check),
         "result": result,
         "problem": problem,
         "parts": [_part(check["findings"], part) for part in PARTS],
@@ -63,6 +65,10 @@ def _part(findings: list[dict[str, Any]], part: str) -> str:
     if wrong:
         return "; ".join(" and ".join(finding["mistakes"]) or _short(finding["summary"]) for finding in wrong)
     return "correct" if any(finding["status"] == "passed" for finding in of_part) else "not checked"
+
+
+def _link(check: dict[str, Any]) -> str:
+    return f"[{escaped(check['file'])}]({check['name']}/report.html)"
 
 
 def _short(text: str) -> str:

@@ -11,6 +11,7 @@ TEMPLATES = [
     *sorted(REPORT.glob("*.j2")),
     *sorted(REPORT.glob("answers/*")),
     *sorted(REPORT.glob("chapters/*")),
+    *sorted(REPORT.glob("check/*")),
 ]
 # Two sentences on a line: a stop after a word of three letters or more, and a capital.
 TWO_SENTENCES = re.compile(r"[a-z)]{3}[.?!]\*{0,2} +[A-Z`*]")
@@ -20,19 +21,19 @@ def named(path):
     return pytest.param(path, id=path.relative_to(REPORT).as_posix())
 
 
-@pytest.mark.parametrize("path", map(named, TEMPLATES))
+@pytest.mark.parametrize("path", [*map(named, TEMPLATES)])
 def test_no_line_is_longer_than_120_characters(path):
     lines = path.read_text(encoding="utf-8").splitlines()
     assert [(number, line) for number, line in enumerate(lines, 1) if len(line) > 120] == []
 
 
-@pytest.mark.parametrize("path", map(named, TEMPLATES))
+@pytest.mark.parametrize("path", [*map(named, TEMPLATES)])
 def test_no_line_decides_more_than_one_thing(path):
     lines = path.read_text(encoding="utf-8").splitlines()
     assert [line for line in lines if len(re.findall(r"\b(?:el)?if\b", line)) > 1 and "{" in line] == []
 
 
-@pytest.mark.parametrize("path", map(named, TEMPLATES))
+@pytest.mark.parametrize("path", [*map(named, TEMPLATES)])
 def test_no_line_has_two_sentences(path):
     lines = path.read_text(encoding="utf-8").splitlines()
     prose = [line for line in lines if not line.startswith(("|", "{#", "#"))]
@@ -55,7 +56,7 @@ def is_simple(test):
     return is_name(test)
 
 
-@pytest.mark.parametrize("path", map(named, TEMPLATES))
+@pytest.mark.parametrize("path", [*map(named, TEMPLATES)])
 def test_conditions_are_names_and_combine_nothing(path):
     tree = Environment().parse(path.read_text(encoding="utf-8"))
     conditions = [node.test for node in tree.find_all((nodes.If, nodes.CondExpr))]
