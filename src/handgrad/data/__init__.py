@@ -1,1 +1,1 @@
-"""The images: archives, downloads, prepared splits, and drawn stand-ins."""
+"""Image data: archives, downloads, prepared splits, and synthetic substitutes."""

@@ -1,4 +1,4 @@
-"""Archives in the layout of cifar-10-python.tar.gz, read as untrusted input.
+"""Read archives in the layout of cifar-10-python.tar.gz, treating them as untrusted input.
 
 The official layout is a folder cifar-10-batches-py of pickles: data_batch_1 to data_batch_5 and test_batch,
 each with data, uint8 [n, 3072], and labels, n integers from 0 to 9; and batches.meta with label_names
@@ -26,27 +26,27 @@ TEST = "test_batch"
 META = "batches.meta"
 MEMBERS = (*TRAINING, TEST, META)
 PIXELS = 3 * 32 * 32
-# The official archive has 9 members of at most 31 MB, 186 MB in all. Python 3's protocol 2 takes up to twice
-# as much for the same pixels.
+# The official archive has 9 members of at most 31 MB, 186 MB in total. Pickle protocol 2, written by Python
+# 3, needs up to twice as much for the same pixels.
 MOST_MEMBERS = 100
 LARGEST_MEMBER = 64_000_000
 LARGEST_ARCHIVE = 500_000_000
 LARGEST_EXTENDED_HEADER = 65_536
 MOST_GZIP_MEMBERS = 10_000
 CHUNK = 65_536
-# Records of an extended header that change what its member is, instead of adding a date or an attribute.
+# Extended header records that change the member itself, rather than adding a date or an attribute.
 CHANGING_RECORDS = (b" path=", b" linkpath=", b" size=", b" GNU.sparse.")
 
 
 class Labelled(NamedTuple):
-    """All training or all test images of an archive, uint8 [N, 3, 32, 32], and their labels [N], 0 to 9."""
+    """All training or all test images of an archive, uint8 [N, 3, 32, 32], with labels [N] from 0 to 9."""
 
     images: NDArray[np.uint8]
     labels: NDArray[np.int64]
 
 
 def write_archive(path: Path, batches: Mapping[str, Mapping[str, Any]]) -> None:
-    """Write `batches`, contents by member name, as an archive whose bytes depend on nothing else."""
+    """Write `batches`, which maps member names to contents, as a byte-for-byte reproducible archive."""
     with (
         path.open("wb") as raw,
         gzip.GzipFile("", "wb", 1, raw, mtime=0) as zipped,
@@ -60,13 +60,13 @@ def write_archive(path: Path, batches: Mapping[str, Mapping[str, Any]]) -> None:
 
 
 def read_archive(path: Path, origin: str) -> tuple[Labelled, Labelled]:
-    """The training and the test images of the archive at `path`; messages call the archive `origin`.
+    """Read the training and test images of the archive at `path`, called `origin` in error messages.
 
-    Whatever the archive contains, nothing is executed, nothing is written, and reading it takes less than 30
-    seconds and 1 GB of memory.
+    Whatever the archive contains, nothing is executed or written, and reading it takes less than 30 seconds
+    and 1 GB of memory.
 
     Raises:
-        DataError: naming the archive and what is wrong with it.
+        DataError: if the archive is invalid; the message names the archive and the problem.
         OSError: if the file cannot be read.
     """
     if not path.is_file():
@@ -78,10 +78,10 @@ def read_archive(path: Path, origin: str) -> tuple[Labelled, Labelled]:
 
 
 def read_folder(root: Path) -> tuple[Labelled, Labelled]:
-    """The training and the test images of an archive that was extracted to `root`.
+    """Read the training and test images of an archive that was extracted to `root`.
 
     Raises:
-        DataError: naming the file and what is wrong with it.
+        DataError: if a file is invalid; the message names the file and the problem.
         OSError: if a file cannot be read.
     """
     folder = root / FOLDER
@@ -93,7 +93,7 @@ def read_folder(root: Path) -> tuple[Labelled, Labelled]:
 
 
 def _read_batches(members: Iterable[tuple[str, bytes]], origin: str) -> tuple[Labelled, Labelled]:
-    """The training and the test images of the members, each of which is named and pickled."""
+    """The training and test images from the archive members, given as pairs of name and pickle."""
     batches: dict[str, Labelled] = {}
     missing = set(MEMBERS)
     for name, body in members:
@@ -121,7 +121,7 @@ def _read_batches(members: Iterable[tuple[str, bytes]], origin: str) -> tuple[La
 
 
 class _Unpacked:
-    """The unpacked content of a gzip file, read in pieces of bounded size."""
+    """The decompressed content of a gzip file, read in chunks of bounded size."""
 
     def __init__(self, file: BinaryIO, origin: str) -> None:
         self._chunks = _decompressed(file)
@@ -130,10 +130,11 @@ class _Unpacked:
         self._count = 0
 
     def read(self, size: int) -> bytes:
-        """The next `size` bytes, or as many as are left.
+        """The next `size` bytes, or the remaining ones if there are fewer.
 
         Raises:
-            DataError: if the file is not a whole gzip file, or unpacks to more than LARGEST_ARCHIVE bytes.
+            DataError: if the gzip file is invalid or truncated, or exceeds LARGEST_ARCHIVE bytes
+            decompressed.
         """
         pieces, length = [self._buffer], len(self._buffer)
         while length < size:
@@ -156,10 +157,10 @@ class _Unpacked:
 
 
 def _decompressed(file: BinaryIO) -> Iterator[bytes]:
-    """The content of a gzip file (RFC 1952), in pieces of at most `CHUNK` bytes.
+    """Yield the content of a gzip file (RFC 1952) in chunks of at most `CHUNK` bytes.
 
-    The gzip module would do, but reads headers byte by byte in Python: a long name in one, or a long row of
-    empty members, keeps it busy for minutes.
+    The gzip module is not used because it parses headers byte by byte in Python: a long file name in a
+    header, or a long sequence of empty members, would keep it busy for minutes.
     """
     data = file.read(CHUNK)
     for _ in range(MOST_GZIP_MEMBERS):
@@ -171,7 +172,7 @@ def _decompressed(file: BinaryIO) -> Iterator[bytes]:
             elif not data:
                 raise EOFError("it ends too early")
             data = unpacking.unconsumed_tail or unpacking.unused_data or file.read(CHUNK)
-        # Zeros may fill up a block of a tape.
+        # Zero padding, as written to fill a tape block, is allowed.
         while data and not (data := data.lstrip(b"\0")):
             data = file.read(CHUNK)
         if not data:
@@ -180,13 +181,13 @@ def _decompressed(file: BinaryIO) -> Iterator[bytes]:
 
 
 def _members(stream: _Unpacked, origin: str) -> Iterator[tuple[str, bytes]]:
-    """Name and content of each member of a tar archive that is one of `MEMBERS`; others must be harmless.
+    """Yield the name and content of each tar member listed in `MEMBERS`; all others must be harmless.
 
-    The tarfile module reads extended headers and maps of sparse files of any size into memory before it hands
-    over a member, so that only its parser of a single header is used.
+    The tarfile module reads extended headers and sparse file maps of any size into memory before it returns a
+    member, so only its parser for a single header is used.
     """
     number = 0
-    while (block := stream.read(tarfile.BLOCKSIZE)).strip(b"\0"):  # zeros end an archive
+    while (block := stream.read(tarfile.BLOCKSIZE)).strip(b"\0"):  # a block of zeros ends the archive
         number += 1
         if number > MOST_MEMBERS:
             raise DataError(f"{origin}: has more than {MOST_MEMBERS} members; expected those of CIFAR-10")
@@ -204,7 +205,7 @@ def _members(stream: _Unpacked, origin: str) -> Iterator[tuple[str, bytes]]:
                     f"{shown} has an extended header that changes its name or size; it is refused"
                 )
             continue
-        # `tar czf ARCHIVE ./FOLDER` and `tar czf ARCHIVE .` write the same members with ./ before them.
+        # `tar czf ARCHIVE ./FOLDER` and `tar czf ARCHIVE .` prefix member names with ./.
         path = member.name.removeprefix("./")
         if member.isdir() and path in ("", ".", FOLDER):
             continue
@@ -220,13 +221,13 @@ def _members(stream: _Unpacked, origin: str) -> Iterator[tuple[str, bytes]]:
             yield name, body
     if number == 0:
         raise _damaged(origin, "it has no members")
-    # To the end, where gzip's checksum is.
+    # Read to the end, so that the gzip checksum is verified.
     while stream.read(CHUNK):
         pass
 
 
 def _read_body(stream: _Unpacked, member: tarfile.TarInfo, origin: str) -> bytes:
-    """The content of a member, after which the stream is at the next header."""
+    """Read the content of a member, leaving the stream at the next header."""
     body = stream.read(member.size)
     padding = stream.read(-member.size % tarfile.BLOCKSIZE)
     if len(body) < member.size or (member.size + len(padding)) % tarfile.BLOCKSIZE:
@@ -241,7 +242,7 @@ def _damaged(origin: str, reason: object) -> DataError:
 
 
 def _brief(text: object) -> str:
-    """The beginning of text from an archive, which may be of any length, on one line."""
+    """Shorten text from an archive, which may have any length, to a single line for a message."""
     return repr(str(text)[:200])[1:-1]
 
 
@@ -255,10 +256,10 @@ def _unpickled(name: str, body: bytes) -> Any:
 
 
 def _batch(name: str, content: Any) -> Labelled:
-    """The batch that a member contains.
+    """Extract the batch from a member's content.
 
     Raises:
-        DataError: if it is not of the official layout; the message calls the member `name`.
+        DataError: if it does not have the official layout; `name` identifies the member in the message.
     """
     if not isinstance(content, dict) or not {"data", "labels"} <= content.keys():
         raise DataError(f"{name}: expected a dictionary with the keys data and labels")
@@ -273,7 +274,7 @@ def _batch(name: str, content: Any) -> Labelled:
         raise DataError(f"{name}: expected a list of as many labels as images ({len(images)})")
     for label in labels:
         if type(label) is not int:
-            # Only the type: the value may be of any length.
+            # Show only the type: the value may be arbitrarily long.
             raise DataError(
                 f"{name}: has a label of type {type(label).__name__}; expected integers from 0 to 9"
             )
@@ -284,7 +285,7 @@ def _batch(name: str, content: Any) -> Labelled:
 
 
 def _check_meta(name: str, meta: Any) -> None:
-    """Raises DataError if batches.meta has no list of ten label names."""
+    """Raise DataError unless batches.meta contains a list of ten label names."""
     names = meta.get("label_names") if isinstance(meta, dict) else None
     if not isinstance(names, list) or len(names) != 10 or not all(isinstance(label, str) for label in names):
         raise DataError(f"{name}: expected label_names, a list of ten names")

@@ -1,4 +1,4 @@
-"""Batches of inputs and labels that are held in memory."""
+"""Batches of inputs and labels held in memory."""
 
 from collections.abc import Iterator
 
@@ -10,12 +10,12 @@ from handgrad.arguments import check_integer
 
 
 class Batches:
-    """Inputs and labels in memory, handed out in batches.
+    """A loader that yields batches of inputs and labels held in memory.
 
-    Without `shuffle_seed`, in order and as slices: what a DataLoader without shuffling yields, but nothing is
-    copied. With it, in an order that depends on the seed and the number of the epoch alone: all trainers see
-    the same one, and so does a training that is resumed. The trainers call `set_epoch` before each epoch,
-    as they do for any loader that has it (`torch.utils.data.DistributedSampler` has the same method).
+    Without `shuffle_seed`, batches are consecutive slices: the same as from a DataLoader without shuffling,
+    but without copying. With it, the order depends only on the seed and the epoch number, so that all
+    trainers, and a resumed training run, see the same batches. The trainers call `set_epoch` before each
+    epoch, as they do for any loader that has this method (like `torch.utils.data.DistributedSampler`).
     """
 
     def __init__(
@@ -24,7 +24,7 @@ class Batches:
         """Take `inputs` [N, ...] and `labels` [N, ...].
 
         Raises:
-            TypeError: if inputs or labels are no tensors, or batch_size or shuffle_seed no integer.
+            TypeError: if inputs or labels are not tensors, or batch_size or shuffle_seed is not an integer.
             ValueError: if the numbers of inputs and labels differ, the batch size is below 1, or the seed is
                 negative.
         """
@@ -48,7 +48,7 @@ class Batches:
         self._epoch = 1
 
     def set_epoch(self, epoch: int) -> None:
-        """Set the number of the epoch, counted from 1, whose order the next iteration has."""
+        """Set the epoch number, counted from 1, that determines the order of the next iteration."""
         self._epoch = epoch
 
     def __len__(self) -> int:
@@ -62,7 +62,7 @@ class Batches:
                 stop = start + self.batch_size
                 yield self.inputs[start:stop], self.labels[start:stop]
         else:
-            # A pair as the seed: its streams are independent, where those of seed + epoch would repeat.
+            # Seeding with a pair gives independent streams; those of seed + epoch would repeat across seeds.
             random = np.random.default_rng([self.shuffle_seed, self._epoch])
             order = torch.from_numpy(random.permutation(len(self.inputs))).to(self.inputs.device)
             for start in starts:

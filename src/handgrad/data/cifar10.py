@@ -1,7 +1,7 @@
-"""The images: one `Split`, the statistics and the normalisation of its pixels, and what describes it.
+"""Image splits: pixel statistics, normalisation and summaries.
 
-Without PyTorch, so that stages which need none start quickly. Images are uint8 [N, 3, 32, 32] until they are
-normalised.
+This module does not import PyTorch, so stages that do not need it start quickly. Images are uint8
+[N, 3, 32, 32] until they are normalised.
 """
 
 import hashlib
@@ -40,9 +40,9 @@ class Split:
 
     Attributes:
         images: uint8 [N, 3, 32, 32].
-        labels: int64 [N], positions in the list of the chosen classes.
+        labels: int64 [N], indices into the list of selected classes.
         indices: int64 [N], positions in the archive's training or test set.
-        mean, std: float64 [3], by channel, of the training images scaled to [0, 1].
+        mean, std: float64 [3], per-channel statistics of the training images scaled to [0, 1].
     """
 
     images: NDArray[np.uint8]
@@ -55,7 +55,7 @@ class Split:
         return len(self.labels)
 
     def normalised(self, dtype: DTypeLike, part: slice = slice(None)) -> NDArray[np.floating]:
-        """The inputs of a classifier, [N, 3072]: pixels scaled to [0, 1], minus mean, divided by std.
+        """Classifier inputs, [N, 3072]: pixels scaled to [0, 1], minus the mean, divided by the std.
 
         Each step is rounded to `dtype`.
         """
@@ -70,7 +70,7 @@ def read_split(path: Path) -> Split:
     """Read a split from the safetensors file that the stage `prepare` wrote.
 
     Raises:
-        DataError: if the file is damaged or is not such a file.
+        DataError: if the file is damaged or has a different format.
     """
     try:
         return Split(**load_file(path))
@@ -82,20 +82,21 @@ def channel_statistics(images: NDArray[np.uint8]) -> tuple[NDArray[np.float64], 
     """Mean and standard deviation, [3] float64, of each channel of the images scaled to [0, 1].
 
     They are computed from integer sums, which are exact in any order. The standard deviation is the
-    population's (divided by N); a constant channel gets 1, so that it is only shifted.
+    population standard deviation (division by N); for a constant channel it is set to 1, so that it is only
+    shifted.
     """
     count = images[:, 0].size
     mean = images.sum(axis=(0, 2, 3), dtype=np.int64) / count
-    # 255 ** 2 fits in 16 bits; one channel at a time keeps the memory low.
+    # 255 ** 2 fits in 16 bits; processing one channel at a time limits memory use.
     squares = [np.square(channel, dtype=np.uint16).sum(dtype=np.int64) for channel in images.swapaxes(0, 1)]
     std = np.sqrt(np.maximum(np.array(squares) / count - mean**2, 0))
     return mean / 255, np.where(std > 0, std, 255.0) / 255
 
 
 def describe(split: Split, classes: Sequence[str]) -> SplitSummary:
-    """Counts by class, the range of values, missing values, and mean and deviation by channel.
+    """Class counts, the range of values, missing values, and per-channel mean and standard deviation.
 
-    `black` and `white` are the shares of the values 0 and 255; `blank` is the number of images of one colour.
+    `black` and `white` are the fractions of the values 0 and 255; `blank` is the number of uniform images.
     """
     images = split.images
     mean, std = channel_statistics(images)
@@ -116,5 +117,5 @@ def describe(split: Split, classes: Sequence[str]) -> SplitSummary:
 
 
 def image_counts(images: NDArray[np.uint8]) -> Counter[bytes]:
-    """How often each image occurs, by the hash of its pixels."""
+    """How often each image occurs, keyed by a hash of its pixels."""
     return Counter(hashlib.sha256(image.tobytes()).digest() for image in images)

@@ -1,4 +1,4 @@
-"""Download a file that a checksum describes, from one of the fast mirrors among several."""
+"""Download a file with a known checksum, preferring the fastest of several mirrors."""
 
 import hashlib
 import logging
@@ -17,16 +17,17 @@ from handgrad.errors import DataError
 
 logger = logging.getLogger(__name__)
 
-# What a mirror may cause. requests lets through what urllib3 raises for a stream and for names like a..b, and
-# what urllib raises for a redirect to http://[::1.
+# Errors that a mirror can cause. requests does not wrap those that urllib3 raises while streaming and for
+# host names like a..b, or those that urllib raises for a redirect to http://[::1.
 FAILURES = (requests.RequestException, HTTPError, ValueError)
 
 
 @dataclass(frozen=True)
 class Patience:
-    """How long to wait for mirrors: seconds, tries, and the bytes and seconds of a probe.
+    """Limits on waiting for mirrors: timeouts, number of attempts, and the size and duration of a speed
+    probe.
 
-    A download that brings fewer than `least_bytes` in `timeout` seconds counts as stalled.
+    A download that receives fewer than `least_bytes` in `timeout` seconds is considered stalled.
     """
 
     timeout: float = 20.0
@@ -38,7 +39,7 @@ class Patience:
 
 
 class Unreachable(DataError):
-    """No mirror could be reached."""
+    """None of the mirrors could be reached."""
 
 
 def download(
@@ -48,14 +49,14 @@ def download(
     most_bytes: int,
     patience: Patience = Patience(),
 ) -> str:
-    """Download to `target` from a fast mirror that answers, else the next, and return its URL.
+    """Download to `target`, trying mirrors in order of speed, and return the URL of the one that succeeded.
 
-    What arrived of a broken download lies beside the target, in a file that ends in .part, and is continued
-    later, from whichever mirror. Only a file of the right checksum takes the target's name.
+    An interrupted download is kept next to the target in a .part file, and can be resumed from any mirror.
+    The file is renamed to the target only if its checksum matches.
 
     Raises:
-        Unreachable: if no mirror answers.
-        DataError: if a mirror gives other bytes than the checksum's, or all break off.
+        Unreachable: if no mirror responds.
+        DataError: if the checksum of a download does not match, or all mirrors break off.
     """
     ranked = rank_mirrors(mirrors, patience)
     if not ranked:
@@ -66,7 +67,7 @@ def download(
         resumed = part.exists()
         whole = _fetch(url, md5, part, most_bytes, patience)
         if whole and resumed and file_hash(part, "md5") != md5:
-            # What lay there may have been another mirror's: this one answers for its own bytes only.
+            # The partial file may have come from another mirror, so start again with this mirror alone.
             part.unlink()
             whole = _fetch(url, md5, part, most_bytes, patience)
         if whole:
@@ -85,10 +86,11 @@ def download(
 
 
 def rank_mirrors(mirrors: Sequence[str], patience: Patience) -> list[str]:
-    """The mirrors that answer, in the order in which to try them.
+    """The mirrors that respond, in the order in which to try them.
 
-    First, in random order, those at least half as fast as the fastest, judged by the first bytes of the file:
-    a class that starts together spreads over them. Then the others, fastest first.
+    Mirrors at least half as fast as the fastest, measured on the first bytes of the file, come first, in
+    random order, so that a class of students starting simultaneously spreads over them. The others follow,
+    fastest first.
     """
     if not mirrors:
         return []
@@ -104,14 +106,14 @@ def rank_mirrors(mirrors: Sequence[str], patience: Patience) -> list[str]:
 
 
 def _speed(url: str, patience: Patience) -> float | None:
-    """Bytes per second of the beginning of a file; None if it cannot be had."""
+    """Download speed in bytes per second, measured on the beginning of a file; None if that fails."""
     start = time.monotonic()
     count = 0
     headers = {"Range": f"bytes=0-{patience.probe_bytes - 1}", "Accept-Encoding": "identity"}
     try:
         with requests.get(url, headers=headers, stream=True, timeout=patience.timeout) as response:
             response.raise_for_status()
-            # What has arrived, however little: a mirror that drips would never fill a chunk.
+            # read1 returns whatever has arrived; a very slow mirror would never fill a chunk.
             while chunk := response.raw.read1(1 << 14):
                 count += len(chunk)
                 if count >= patience.probe_bytes or time.monotonic() - start > patience.probe_seconds:
@@ -122,7 +124,7 @@ def _speed(url: str, patience: Patience) -> float | None:
 
 
 def _fetch(url: str, md5: str, part: Path, most_bytes: int, patience: Patience) -> bool:
-    """Bring `part` to its full length from `url`; False if that fails for good."""
+    """Complete `part` from `url`; False if that fails for good."""
     for attempt in range(patience.tries):
         if attempt:
             time.sleep(patience.pause * 2 ** (attempt - 1))
@@ -137,7 +139,7 @@ def _fetch(url: str, md5: str, part: Path, most_bytes: int, patience: Patience) 
 
 
 def _continue(url: str, md5: str, part: Path, most_bytes: int, patience: Patience) -> bool:
-    """Append to `part` what it lacks, in one request; whether it is whole now.
+    """Append the missing bytes to `part` with one request; return whether it is now complete.
 
     Raises:
         DataError: if the file is larger than `most_bytes`.
@@ -146,17 +148,17 @@ def _continue(url: str, md5: str, part: Path, most_bytes: int, patience: Patienc
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={done}-"} if done else {})
     with requests.get(url, headers=headers, stream=True, timeout=patience.timeout) as response:
         if done and response.status_code == requests.codes.requested_range_not_satisfiable:
-            return True  # all of it is there already; the checksum will tell
+            return True  # already complete; the checksum is verified later
         response.raise_for_status()
         if response.status_code != requests.codes.partial_content:
-            done = 0  # the server gives the whole file, asked for a part or not
-        announced = response.raw.length_remaining  # None where the server does not say
+            done = 0  # the server ignored the Range header and sends the whole file
+        announced = response.raw.length_remaining  # None if the server does not specify it
         total = None if announced is None else done + announced
         with (
             part.open("ab" if done else "wb") as file,
             tqdm(total=total, initial=done, unit="B", unit_scale=True, desc="CIFAR-10", mininterval=1) as bar,
         ):
-            # What has arrived, however little: a chunk that waits to be full is lost with the connection.
+            # read1 returns whatever has arrived; a partially filled chunk would be lost with the connection.
             marked, mark = done, time.monotonic()
             while chunk := response.raw.read1(1 << 16):
                 if done + len(chunk) > most_bytes:
@@ -172,12 +174,12 @@ def _continue(url: str, md5: str, part: Path, most_bytes: int, patience: Patienc
                         raise requests.Timeout(f"{done - marked} bytes in {patience.timeout:g} seconds")
                     marked, mark = done, time.monotonic()
     if total is None:
-        # The end of the file, or of the connection: if the latter, the next request brings the rest.
+        # End of file or dropped connection; in the latter case, the next request fetches the rest.
         return file_hash(part, "md5") == md5
     return done >= total
 
 
 def file_hash(path: Path, algorithm: str) -> str:
-    """The checksum of a file in hexadecimal digits, by one of hashlib's algorithms."""
+    """The hexadecimal checksum of a file, computed with one of hashlib's algorithms."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, algorithm).hexdigest()

@@ -1,4 +1,4 @@
-"""From an extracted archive to the training, validation and test images of some classes."""
+"""Load the training, validation and test images of selected classes from an extracted archive."""
 
 from collections.abc import Sequence
 from numbers import Real
@@ -22,20 +22,20 @@ def load_cifar2(
     validation_fraction: float = 0.1,
     seed: int = 256,
 ) -> tuple[TensorDataset, TensorDataset, TensorDataset]:
-    """Training, validation and test set: normalised float64 images [N, 3, 32, 32] and labels [N].
+    """Training, validation and test sets: normalised float64 images [N, 3, 32, 32] and labels [N].
 
-    Mean and standard deviation are those of the training images. Use a network in the same dtype:
-    `MyMLP().double()`.
+    Images are normalised with the mean and standard deviation of the training images. Use a network of the
+    same dtype: `MyMLP().double()`.
 
     Args:
-        root: the folder that holds cifar-10-batches-py, an extracted archive. Nothing in it is executed.
-        classes: of CIFAR10_CLASSES; a label is the position of its class here.
-        validation_fraction: the share of the training images that is set aside, between 0 and 1.
-        seed: of the random split.
+        root: the folder that contains cifar-10-batches-py, an extracted archive. Nothing in it is executed.
+        classes: names from CIFAR10_CLASSES; labels are indices into this list.
+        validation_fraction: the fraction of training images held out for validation, between 0 and 1.
+        seed: the seed of the random split.
 
     Raises:
         TypeError, ValueError: if an argument is not as described.
-        DataError: if the archive is damaged, or a split has no image of one of the classes.
+        DataError: if the archive is damaged, or a split has no images of one of the classes.
     """
     _check_classes(classes)
     arguments.check_integer("seed", seed, 0)
@@ -81,15 +81,15 @@ def split_classes(
     seed: int,
     images_per_class: int | None = None,
 ) -> tuple[Split, Split, Split]:
-    """Training, validation and test images of some classes, with the statistics of the training images.
+    """Training, validation and test images of selected classes, with the statistics of the training images.
 
-    With `images_per_class`, only the first so many training images of each class are split, and a fifth as
-    many test images are kept.
+    With `images_per_class`, only that many training images of each class, the first in the archive, are
+    split, and a fifth as many test images are kept.
 
     Raises:
-        DataError: if a split has no image of one of the classes.
+        DataError: if a split has no images of one of the classes.
     """
-    # Like torch.utils.data.random_split: of all training images, before the classes are chosen.
+    # Like torch.utils.data.random_split, applied to all training images before the classes are selected.
     generator = torch.Generator().manual_seed(seed)
     order = torch.randperm(len(training.images), generator=generator).numpy()
     cut = len(order) - round(validation_fraction * len(order))
@@ -108,7 +108,7 @@ def split_classes(
                     "use an archive that has some, other classes (data.classes), "
                     "or more images (data.images_per_class)"
                 )
-    # Of the training images alone: nothing of the others may reach the network.
+    # Computed from the training images only, to avoid leakage from the other splits.
     mean, std = channel_statistics(chosen["training"][0])
     return (
         Split(*chosen["training"], mean, std),
@@ -120,9 +120,9 @@ def split_classes(
 def _choose(
     everything: Labelled, indices: NDArray[np.int64], classes: Sequence[str], images_per_class: int | None
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64]]:
-    """Of the images at `indices` those of the classes, in that order: images, labels, indices.
+    """Select the images at `indices` that belong to the classes, in that order: images, labels, indices.
 
-    With `images_per_class`, only images that are among the first so many of their class in the archive.
+    With `images_per_class`, only the first that many images of each class in the archive are eligible.
     """
     positions = np.full(len(CIFAR10_CLASSES), -1)
     for position, name in enumerate(classes):

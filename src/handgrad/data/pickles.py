@@ -1,8 +1,9 @@
-"""Untrusted pickles of plain containers and byte arrays, read without running anything.
+"""Read untrusted pickles of plain containers and byte arrays without executing anything.
 
-`pickle.load` calls whatever a pickle names, and an allow-list is no protection here: NumPy's own constructors
-follow any pointer that a forged state contains. So a pickle is interpreted as data: `pickletools` parses the
-opcodes, containers are built from them, and what `pickle` would call is kept as a `Call` and never called.
+`pickle.load` calls whatever a pickle names, and an allow-list is no protection here: NumPy's constructors
+dereference any pointer in a forged state. So a pickle is interpreted as data: `pickletools` parses the
+opcodes, containers are built from them, and what `pickle` would call is recorded as a `Call` but never
+called.
 """
 
 import pickletools
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 # A batch of CIFAR-10 has 10,000 labels and 10,000 file names, in about 30,000 opcodes.
 MOST_OPCODES = 200_000
-# What may be named: the pieces of a pickled array, as NumPy 1, NumPy 2 and Python 3's protocol 2 write them.
+# Globals allowed in a pickle: those of an array pickled by NumPy 1, by NumPy 2 or with Python 3's protocol 2.
 ALLOWED = {
     "numpy.core.multiarray _reconstruct",
     "numpy._core.multiarray _reconstruct",
@@ -26,14 +27,14 @@ ALLOWED = {
 
 @dataclass(frozen=True)
 class Name:
-    """A module and a name in it, one of `ALLOWED`."""
+    """A global, given as a module and a name in it; one of `ALLOWED`."""
 
     name: str
 
 
 @dataclass
 class Call:
-    """What unpickling would call, with which arguments, and the state that it would set on the result."""
+    """A call that unpickling would make: the callable, its arguments, and the state set on the result."""
 
     name: str
     arguments: tuple[Any, ...]
@@ -43,11 +44,11 @@ class Call:
 def read_pickle(body: bytes) -> Any:
     """The content of a pickle: str, bytes, int, float, bool, None, list, tuple, dict with str keys, `Call`.
 
-    Byte strings of Python 2 are decoded as Latin-1. Memory and time are bounded by `MOST_OPCODES` and the
-    length of `body`: nothing is copied, and a memo index allocates nothing.
+    Python 2 byte strings are decoded as Latin-1. Memory and time are bounded by `MOST_OPCODES` and the length
+    of `body`: nothing is copied, and memo indices allocate nothing.
 
     Raises:
-        ValueError: if the pickle is damaged, too long, or has anything else in it.
+        ValueError: if the pickle is damaged, too long, or contains anything else.
     """
     memo: dict[int, Any] = {}
     stack: list[Any] = []
@@ -125,10 +126,10 @@ def read_pickle(body: bytes) -> Any:
 
 
 def byte_matrix(value: Any, columns: int) -> NDArray[np.uint8]:
-    """The uint8 array [n, columns] that a value of `read_pickle` describes.
+    """The uint8 array [n, columns] described by a value from `read_pickle`.
 
     Raises:
-        ValueError: if it describes anything else; the message says what.
+        ValueError: if the value describes anything else; the message says what.
     """
     match value:
         case Call(
@@ -160,7 +161,7 @@ def _top(stack: list[Any], kind: type) -> Any:
 
 def _set_items(target: dict[str, Any], items: list[Any]) -> None:
     for key, value in zip(items[::2], items[1::2], strict=True):
-        # Hashes of integers can be made to collide, which takes quadratic time; those of text are randomised.
+        # Integer hashes can be forced to collide, which takes quadratic time; string hashes are randomised.
         if type(key) is not str:
             raise ValueError(f"it has a key of type {type(key).__name__}")
         target[key] = value

@@ -1,8 +1,8 @@
-"""Drawn aeroplanes and birds: stand-in data for when CIFAR-10 cannot be downloaded.
+"""Synthetic images of aeroplanes and birds, used when CIFAR-10 cannot be downloaded.
 
-Every image is painted on a canvas three times the size of a CIFAR-10 image, scaled down, and then degraded a
-little (contrast, tint, noise), like a real photograph. Shapes are lists of (x, y) points in the
-subject's own coordinates: the subject faces +x, is about two units long, and y points down.
+Each image is drawn on a canvas three times the size of a CIFAR-10 image, scaled down, and then slightly
+degraded (contrast, tint, noise) to resemble a photograph. Shapes are lists of (x, y) points in the subject's
+coordinate system: the subject faces +x, is about two units long, and y points down.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -27,12 +27,12 @@ def palette(colours: str) -> list[Colour]:
 
 
 def gradients(colours: str) -> list[tuple[Colour, Colour]]:
-    """Pairs of colours: top and bottom."""
+    """Pairs of colours, each the top and bottom of a gradient."""
     return list(zip(palette(colours)[::2], palette(colours)[1::2], strict=True))
 
 
-# The open sky comes with airfields, the low sky with meadows and water: aeroplanes are mostly seen in the
-# first, birds in the second or among leaves.
+# Open skies go with airfields, low skies with meadows and water: aeroplanes appear mostly in the former,
+# birds in the latter or among foliage.
 OPEN_SKIES = gradients("#2d69be #a0c8eb #5a96d7 #cde1f0 #143c82 #5f96d2 #e1e6eb #f5f5f5")
 LOW_SKIES = gradients("#82afcd #d7dccd #69737e #aaafb4 #5a508c #faa55f #d26e50 #ffd78c")
 FOLIAGE = gradients("#2d5523 #6e8c46 #505f3c #969664 #5f4b32 #96825f")
@@ -44,10 +44,10 @@ DARK, BEAK = palette("#23232d #eba032")
 
 
 class Brush:
-    """Paints shapes given in a subject's own coordinates, turned, mirrored and scaled into its pose."""
+    """Draws shapes given in the subject's coordinates, rotated, mirrored and scaled to its pose."""
 
     def __init__(self, canvas: Image.Image, random: Random, tilt: float, size: tuple[float, float]) -> None:
-        """`tilt` is in radians, `size` the range of half the subject's length in units of the canvas."""
+        """`tilt` is in radians; `size` is the range of half the subject's length, in canvas units."""
         self.draw = ImageDraw.Draw(canvas)
         self.scale = CANVAS * random.uniform(*size)
         stretch = np.diag([random.choice([-1, 1]), random.uniform(0.8, 1.1)])
@@ -91,13 +91,13 @@ def shade(colour: Sequence[int], factor: float) -> Colour:
 
 
 def smooth_field(random: Random, cells: int) -> Image.Image:
-    """A cloudy grey picture: random values on a coarse grid, interpolated."""
+    """A cloud-like greyscale image: random values on a coarse grid, interpolated."""
     coarse = np.clip(random.normal(90, 90, size=(cells, cells)), 0, 235).astype(np.uint8)
     return Image.fromarray(coarse).resize((CANVAS, CANVAS), Image.Resampling.BICUBIC)
 
 
 def paint_background(random: Random, wild: float, aloft: float) -> Image.Image:
-    """Foliage out of focus with probability `wild`, else a clouded sky, open with probability `aloft`."""
+    """Out-of-focus foliage with probability `wild`, else a cloudy sky, open with probability `aloft`."""
     foliage = random.random() < wild
     skies, grounds = (OPEN_SKIES, AIRFIELDS) if random.random() < aloft else (LOW_SKIES, MEADOWS)
     top, bottom = pick(random, FOLIAGE if foliage else skies)
@@ -229,7 +229,7 @@ def paint_head(brush: Brush, x: float, y: float, radius: float, colour: Colour) 
 
 
 def bird_perched(random: Random, canvas: Image.Image, plumage: Colour, breast: Colour) -> None:
-    """On a branch, on long legs, or swimming."""
+    """A bird on a branch, on long legs, or swimming."""
     brush = Brush(canvas, random, random.normal(0, 0.15), (0.24, 0.42))
     neck, plump = random.choice([0.0, 0.0, 0.35]), random.uniform(0.3, 0.45)
     place = pick(random, ("branch", "branch", "ground", "water"))
@@ -256,7 +256,7 @@ def bird_perched(random: Random, canvas: Image.Image, plumage: Colour, breast: C
 
 
 def bird_flapping(random: Random, canvas: Image.Image, plumage: Colour, breast: Colour) -> None:
-    """In flight seen from the side, wings raised or lowered."""
+    """A bird in flight seen from the side, with its wings raised or lowered."""
     brush = Brush(canvas, random, random.normal(0, 0.35), (0.24, 0.42))
     beat, reach = random.choice([-1, 1]) * random.uniform(0.4, 1), random.uniform(0.7, 1.1)
     far_wing = [(0.35, -0.1), (0.35, beat * 0.6), (0.1, beat * reach), (-0.1, beat * 0.6), (-0.1, -0.05)]
@@ -271,7 +271,7 @@ def bird_flapping(random: Random, canvas: Image.Image, plumage: Colour, breast: 
 
 
 def bird_soaring(random: Random, canvas: Image.Image, plumage: Colour, breast: Colour) -> None:
-    """Seen from below or above with both wings spread, fingers at their tips."""
+    """A bird seen from below or above with both wings spread and fingered wing tips."""
     brush = Brush(canvas, random, random.uniform(-np.pi, np.pi), (0.22, 0.38))
     bend, span = random.uniform(-0.1, 0.35), random.uniform(0.9, 1.35)
     for side, light in ((-1, 0.8), (1, 0.95)):
@@ -319,7 +319,7 @@ def spoil(random: Random, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def draw_batches(
     seed: int, train_per_class: int = 5000, test_per_class: int = 1000
 ) -> dict[str, dict[str, Any]]:
-    """Draw a whole data set: a dict from member name to content, laid out as CIFAR-10's python archive.
+    """Draw a complete data set: a dict from member name to content, as in the Python version of CIFAR-10.
 
     The layout (https://www.cs.toronto.edu/~kriz/cifar.html): data_batch_1 to data_batch_5, test_batch and
     batches.meta; "data" is uint8 [images, 3072], each row the red, then the green, then the blue channel.

@@ -1,4 +1,4 @@
-"""Agreement of two trainings: the largest differences of their losses and parameters, in NumPy."""
+"""Agreement of two training runs: the largest differences in losses and parameters, using NumPy only."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 
 class Agreement(NamedTuple):
-    """Largest absolute differences between two trainings; `bit_identical` if no bit differs."""
+    """Largest absolute differences between two training runs; `bit_identical` if no bit differs."""
 
     loss_difference: float
     parameter_difference: float
@@ -21,14 +21,14 @@ def agreement(
     parameters: Mapping[str, NDArray[np.floating]],
     other_parameters: Mapping[str, NDArray[np.floating]],
 ) -> Agreement:
-    """Compare two trainings of the same network.
+    """Compare two training runs of the same network.
 
     Args:
-        losses, other_losses: of the same shape, such as [epochs, training and validation].
-        parameters, other_parameters: arrays by name, of equal names, shapes and types.
+        losses, other_losses: arrays of the same shape, such as [epochs, training and validation].
+        parameters, other_parameters: arrays keyed by name, with the same names, shapes and dtypes.
 
     Raises:
-        ValueError: if names, shapes or types differ.
+        ValueError: if names, shapes or dtypes differ.
     """
     if parameters.keys() != other_parameters.keys():
         raise ValueError(f"parameters {sorted(parameters)} and {sorted(other_parameters)}; expected the same")
@@ -46,7 +46,7 @@ def largest_difference(one: NDArray[np.floating], other: NDArray[np.floating]) -
     NaN equals NaN and an infinity equals itself; any other difference involving them is infinite.
 
     Raises:
-        ValueError: if shapes or types differ.
+        ValueError: if shapes or dtypes differ.
     """
     if one.shape != other.shape or one.dtype != other.dtype:
         raise ValueError(f"{one.dtype} {one.shape} and {other.dtype} {other.shape}; expected the same")

@@ -10,8 +10,8 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
-# Inverse strengths of the L2 penalty, of which the validation images select one. All are strong, since 3,072
-# correlated pixels and some thousand images invite overfitting.
+# Inverse strengths of the L2 penalty; one is selected on the validation images. All are strong penalties,
+# since 3,072 correlated pixels and a few thousand images invite overfitting.
 REGULARISATIONS = (1e-5, 1e-4, 1e-3, 1e-2)
 ITERATIONS = 1000
 
@@ -30,7 +30,7 @@ class LinearClassifier:
 
 
 def majority_class(labels: NDArray[np.integer[Any]]) -> int:
-    """The most frequent label; the lowest one if several are equally frequent."""
+    """The most frequent label; the lowest such label if there is a tie."""
     return int(np.bincount(labels).argmax())
 
 
@@ -39,13 +39,13 @@ def logistic_regression(
 ) -> tuple[LinearClassifier, int]:
     """Fit multinomial logistic regression with an L2 penalty by L-BFGS (scikit-learn).
 
-    It runs on one thread, because the number of threads determines the order of summation and with it the
-    last bits. It stops after `ITERATIONS` iterations, converged or not.
+    It runs on a single thread, because the number of threads affects the order of summation and thus the last
+    bits of the result. It stops after `ITERATIONS` iterations even if it has not converged.
 
     Args:
         inputs: [images, inputs], normalised.
-        labels: [images], every one of 0 to classes - 1 at least once.
-        regularisation: the inverse strength of the penalty, scikit-learn's C.
+        labels: [images]; each of 0 to classes - 1 must occur at least once.
+        regularisation: the inverse strength of the penalty, called C in scikit-learn.
 
     Returns:
         The classifier and the number of iterations.
@@ -58,6 +58,6 @@ def logistic_regression(
     weight = model.coef_.astype(np.float64, order="C")
     bias = model.intercept_.astype(np.float64)
     if len(weight) == 1:
-        # With two classes scikit-learn returns only the logit of the second; that of the first is 0.
+        # With two classes, scikit-learn returns only the logit of the second; that of the first is 0.
         weight, bias = np.vstack([np.zeros_like(weight), weight]), np.array([0.0, bias[0]])
     return LinearClassifier(weight, bias), int(model.n_iter_.max())

@@ -1,4 +1,4 @@
-"""Metrics of a classifier from its logits: loss, per-class scores, calibration, most confident errors."""
+"""Classifier metrics computed from logits: loss, per-class scores, calibration, most confident errors."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,7 +16,7 @@ Floats = NDArray[np.floating[Any]]
 
 
 def evaluate(logits: Floats, labels: Labels, classes: Sequence[str]) -> Scores:
-    """All metrics from the logits, [images, classes], and the true labels, [images]."""
+    """Compute all metrics from the logits, [images, classes], and the true labels, [images]."""
     predicted = logits.argmax(axis=1)
     part = accuracy(labels, predicted)
     probabilities = softmax(logits, axis=1)
@@ -30,7 +30,7 @@ def evaluate(logits: Floats, labels: Labels, classes: Sequence[str]) -> Scores:
         "per_class": class_scores(labels, predicted, classes),
         "calibration": calibration(probabilities, labels),
         "predicted_classes": len(np.unique(predicted)),
-        # Largest standard deviation of a class probability over the images; 0 means a constant output.
+        # Largest standard deviation of any class probability over the images; 0 means a constant output.
         "output_deviation": float(probabilities.std(axis=0).max()),
     }
 
@@ -42,7 +42,7 @@ def cross_entropy(logits: Floats, labels: Labels) -> float:
 
 
 def accuracy(labels: Labels, predicted: Labels) -> float:
-    """The fraction of images whose predicted class is the true one."""
+    """The fraction of images whose predicted class is correct."""
     return float(metrics.accuracy_score(labels, predicted))
 
 
@@ -55,8 +55,8 @@ def confusion_matrix(labels: Labels, predicted: Labels, classes: int) -> NDArray
 def class_scores(labels: Labels, predicted: Labels, classes: Sequence[str]) -> list[ClassScores]:
     """Support, share, precision, recall with its 95% Wilson interval, and F1 score of each class.
 
-    The precision of a class that is never predicted is 0. So is the recall of a class without images, whose
-    interval is then 0 to 1.
+    Precision is 0 for a class that is never predicted. Recall is 0, with the interval [0, 1], for a class
+    without images.
     """
     scores = metrics.precision_recall_fscore_support(
         labels, predicted, labels=np.arange(len(classes)), zero_division=0
@@ -85,7 +85,7 @@ def calibration(probabilities: Floats, labels: Labels, bins: int = 10) -> Calibr
     confidence = probabilities.max(axis=1)
     correct = probabilities.argmax(axis=1) == labels
     edges = np.linspace(1 / probabilities.shape[1], 1, bins + 1)
-    # Bins are open on the left, as in the paper; a value on the lowest edge goes to the first bin.
+    # Bins are open on the left, as in the paper; a value on the lowest edge belongs to the first bin.
     position = np.clip(np.searchsorted(edges, confidence) - 1, 0, bins - 1)
     rows: list[Bin] = []
     for number in range(bins):
@@ -105,7 +105,7 @@ def calibration(probabilities: Floats, labels: Labels, bins: int = 10) -> Calibr
 
 
 def most_confident_errors(probabilities: Floats, labels: Labels, count: int) -> NDArray[np.int_]:
-    """Positions of up to `count` misclassified images, most confident first; ties are broken by position."""
+    """Indices of up to `count` misclassified images, most confident first; ties are broken by index."""
     errors = np.flatnonzero(probabilities.argmax(axis=1) != labels)
     order = np.argsort(-probabilities[errors].max(axis=1), kind="stable")
     return errors[order[:count]]

@@ -1,4 +1,4 @@
-"""Selection of the best combination of hyperparameters, by figures on the validation images only."""
+"""Select the best combination of hyperparameters, using validation metrics only."""
 
 import math
 import statistics
@@ -16,10 +16,10 @@ from handgrad.hyperparameters import HYPERPARAMETERS, Combination
 
 @dataclass(frozen=True)
 class Run:
-    """What selection sees of one training: figures of its last epoch, None where not finite.
+    """The validation metrics of one training run after its last epoch; values that are not finite are None.
 
-    `correct` tells, [validation images], which images were classified correctly; `predicted_classes` is the
-    number of different classes that were predicted.
+    `correct`, [validation images], marks the images that were classified correctly; `predicted_classes` is
+    the number of distinct classes that were predicted.
     """
 
     combination: Combination
@@ -39,7 +39,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A combination with its runs, one a seed; its figures are means over the seeds."""
+    """A combination with its runs, one per seed; its metrics are means over the seeds."""
 
     combination: Combination
     runs: Sequence[Run]
@@ -50,12 +50,12 @@ class Candidate:
 
     @property
     def correct(self) -> int:
-        """Correct predictions of all seeds: whole numbers, so that equal accuracies are seen as equal."""
+        """Correct predictions over all seeds, an integer so that equal accuracies compare equal."""
         return sum(int(run.correct.sum()) for run in self.runs)
 
     @property
     def correct_seeds(self) -> NDArray[np.int_]:
-        """With how many seeds each validation image was classified correctly, [validation images]."""
+        """For each validation image, the number of seeds with a correct prediction, [validation images]."""
         return np.sum([run.correct for run in self.runs], axis=0)
 
     @property
@@ -83,19 +83,19 @@ class Candidate:
 
     @property
     def predicted_classes(self) -> int:
-        """The fewest different classes that the model of any seed predicts: 1 tells of a collapse."""
+        """The smallest number of distinct classes predicted with any seed; 1 indicates a collapsed model."""
         return min(run.predicted_classes for run in self.runs)
 
     @property
     def best_run(self) -> Run:
-        """The run of the seed with the best validation accuracy; ties by lower loss, then by order."""
+        """The run with the best validation accuracy; ties are broken by lower loss, then by order."""
         return min(self.runs, key=_merit)
 
 
 def rank(runs: Iterable[Run]) -> list[Candidate]:
     """The combinations, best first: by mean validation accuracy, then lower mean validation loss, then order.
 
-    A combination that diverged with any seed comes after all that did not.
+    Combinations that diverged with any seed come after all others.
 
     Raises:
         HandgradError: if every combination diverged.
@@ -109,14 +109,14 @@ def rank(runs: Iterable[Run]) -> list[Candidate]:
             f"hyperparameters: all {len(candidates)} combinations diverged, none can be selected; "
             "add one with a lower lr"
         )
-    # sorted() is stable: candidates that are equal in all respects stay in the order of the config.
+    # sorted() is stable: tied candidates stay in the order of the config.
     return sorted(candidates, key=_merit)
 
 
 def neighbours(candidates: Sequence[Candidate]) -> list[tuple[str, Candidate, Candidate]]:
-    """The pairs that differ in one hyperparameter alone, by the step to the next value of it that was tried.
+    """Pairs of candidates that differ in a single hyperparameter, by one step between values that were tried.
 
-    Each comes with the name of the hyperparameter. Candidates that diverged are left out.
+    Each pair comes with the name of the hyperparameter. Candidates that diverged are excluded.
     """
     finished = [candidate for candidate in candidates if not candidate.diverged]
     pairs = []
@@ -132,9 +132,10 @@ def neighbours(candidates: Sequence[Candidate]) -> list[tuple[str, Candidate, Ca
 
 
 def same_steady_steps(candidates: Sequence[Candidate]) -> list[tuple[Candidate, Candidate]]:
-    """The pairs of a candidate without momentum and one with, that a steady gradient moves equally fast.
+    """Pairs of candidates without and with momentum that have the same step size under a constant gradient.
 
-    Momentum multiplies such a step by (1 - dampening) / (1 - momentum). All else is equal.
+    Under a constant gradient, momentum multiplies the step by (1 - dampening) / (1 - momentum). All other
+    hyperparameters of a pair are equal.
     """
 
     def steady(combination: Combination) -> float:
@@ -156,7 +157,7 @@ def same_steady_steps(candidates: Sequence[Candidate]) -> list[tuple[Candidate, 
 def decided_by(
     ranking: Sequence[Candidate],
 ) -> Literal["only_candidate", "validation_accuracy", "validation_loss", "config_order"]:
-    """What put the first of a ranking before the second."""
+    """The criterion by which the first candidate of a ranking beats the second."""
     candidates = [candidate for candidate in ranking if not candidate.diverged]
     if len(candidates) == 1:
         return "only_candidate"
@@ -169,13 +170,13 @@ def decided_by(
 
 
 def _merit(figures: Run | Candidate) -> tuple[Any, ...]:
-    """A key that sorts the better before the worse."""
+    """A sort key that puts better candidates first."""
     if figures.diverged:
         return (1,)
     return 0, -figures.validation_accuracy, figures.validation_loss
 
 
 def _mean(values: Iterable[float | None]) -> float | None:
-    """The mean, the same in any order (fmean rounds once, at the end); None if a value is."""
+    """The mean, independent of order (fmean rounds only once, at the end); None if any value is None."""
     values = list(values)
     return None if None in values else statistics.fmean(value for value in values if value is not None)

@@ -13,9 +13,9 @@ from scipy.stats import binomtest
 def wilson_interval(accuracy: float, images: int, confidence: float = 0.95) -> tuple[float, float]:
     """Wilson score interval of an accuracy measured on `images` images.
 
-    Unlike accuracy +- 1.96 standard errors it stays within [0, 1] and has a positive width at 0 and 1
+    Unlike accuracy +- 1.96 standard errors, it stays within [0, 1] and has a positive width at 0 and 1
     (Wilson, 1927; recommended by Brown, Cai and DasGupta, 2001). `accuracy` may be a mean over seeds: the
-    sample is the images, so the number of images counts, not the number of predictions.
+    sample consists of images, so the sample size is the number of images, not the number of predictions.
 
     Raises:
         ValueError: if there are no images or the accuracy is outside [0, 1].
@@ -33,12 +33,12 @@ def paired_test(ours: NDArray[Any], theirs: NDArray[Any]) -> tuple[int, int, flo
     """Compare two classifiers on the same images with McNemar's exact test (1947), an exact sign test.
 
     Args:
-        ours, theirs: [images], booleans (whether the image was classified correctly) or counts (for how many
+        ours, theirs: [images], booleans (whether the image was classified correctly) or counts (with how many
             of the same seeds it was).
 
     Returns:
         The number of images on which ours is correct more often, the number on which theirs is, and the
-        two-sided p-value of the null hypothesis that both are equally likely.
+        two-sided p-value for the null hypothesis that both outcomes are equally likely.
     """
     only_ours = int(np.count_nonzero(ours > theirs))
     only_theirs = int(np.count_nonzero(theirs > ours))
@@ -50,15 +50,15 @@ def paired_test(ours: NDArray[Any], theirs: NDArray[Any]) -> tuple[int, int, flo
 def paired_interval(
     before: NDArray[Any], after: NDArray[Any], seeds: int = 1, confidence: float = 0.95
 ) -> tuple[float, float]:
-    """The interval of the difference of two accuracies on the same images, `after` minus `before`.
+    """Confidence interval for the difference of two accuracies on the same images, `after` minus `before`.
 
-    It is the adjusted Wald interval of Bonett and Price (2012): the normal interval of the mean of the
-    differences by image, with two more images of which each classifier has one correct. Those keep it from
-    having no width where the classifiers hardly disagree.
+    This is the adjusted Wald interval of Bonett and Price (2012): the normal interval for the mean of the
+    per-image differences, after adding two images of which each classifier gets a different one right. These
+    prevent an interval of zero width if the classifiers rarely disagree.
 
     Args:
-        before, after: [images] booleans, whether the image was classified correctly; or counts, with how many
-            of the same `seeds` it was.
+        before, after: [images], booleans (whether the image was classified correctly) or counts (with how
+            many of the same `seeds` it was).
     """
     differences = np.append((after.astype(int) - before.astype(int)) / seeds, [1.0, -1.0])
     half = float(ndtri((1 + confidence) / 2)) * float(differences.std()) / math.sqrt(len(differences))
@@ -67,10 +67,10 @@ def paired_interval(
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """The p-values of several tests, adjusted so that the chance of any false rejection is not raised.
+    """Holm-adjusted p-values for several tests, which control the family-wise error rate.
 
-    The smallest is multiplied by the number of tests, the next by one less, and so on; none is adjusted to
-    less than a smaller one (Holm, 1979).
+    The smallest p-value is multiplied by the number of tests, the next by one less, and so on; no adjusted
+    value is smaller than that of a smaller p-value (Holm, 1979).
     """
     adjusted = [1.0] * len(p_values)
     largest = 0.0
