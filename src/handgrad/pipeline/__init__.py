@@ -1,1 +1,1 @@
-"""What the Snakefile itself calls when it is read: the validated config and the code fingerprints."""
+"""Code that the Snakefile calls while it is parsed, such as config validation and code fingerprints."""

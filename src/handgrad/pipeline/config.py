@@ -1,4 +1,4 @@
-"""The config: checked against its schema, with messages for people, and completed with its defaults."""
+"""Validate the config against its schema, with readable error messages, and fill in its defaults."""
 
 import itertools
 import json
@@ -27,7 +27,7 @@ LENGTHS = {"minItems": "at least", "maxItems": "at most"}
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """Reads plain YAML in which no key stands twice: other readers silently take the last one."""
+    """Loads plain YAML and rejects duplicate keys, for which other loaders silently use the last value."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen = set()
@@ -40,10 +40,10 @@ class _StrictLoader(yaml.SafeLoader):
 
 
 def check_syntax(path: Path) -> None:
-    """Check that the file at `path`, if there is one, is a mapping in YAML in which no key stands twice.
+    """Check that the file at `path`, if it exists, is a YAML mapping without duplicate keys.
 
     Raises:
-        ConfigError: with the line, where it is known, and what is wrong in it.
+        ConfigError: if it is not; the message gives the problem and, if known, the line.
     """
     if not path.exists():
         return
@@ -60,7 +60,7 @@ def check_syntax(path: Path) -> None:
 
 
 def read_schema(path: Path) -> dict[str, Any]:
-    """The JSON schema in the YAML file at `path`, with what `handgrad.hyperparameters` declares filled in."""
+    """The JSON Schema in the YAML file at `path`, with the hyperparameters that handgrad declares added."""
     schema: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
     parts = schema["properties"]
     values = {name: parameter.schema for name, parameter in HYPERPARAMETERS.items()}
@@ -81,10 +81,10 @@ def read_schema(path: Path) -> dict[str, Any]:
 
 
 def validated(config: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
-    """A copy of `config` with every default filled in and every number of the type that the schema names.
+    """A copy of `config` with all defaults filled in and all numbers converted to the type in the schema.
 
     Raises:
-        ConfigError: with one line for each key that is not allowed: the key, its value, what is expected.
+        ConfigError: with one line for each invalid key: the key, its value, and what is expected.
     """
     try:
         leaves = list(itertools.islice(_leaves(config), MOST_VALUES + 1))
@@ -92,7 +92,7 @@ def validated(config: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
         raise ConfigError("config: a value holds itself, or is nested too deeply") from None
     if len(leaves) > MOST_VALUES:
         raise ConfigError(f"config: more than {MOST_VALUES:,} values; expected less (an alias repeats them?)")
-    # A schema's bounds let NaN pass.
+    # NaN passes the bounds in a schema.
     not_finite = [
         f"{name} is {value}; expected a finite number" for name, value in leaves if _infinite(value)
     ]
@@ -104,15 +104,16 @@ def validated(config: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
         config = _completed(config, schema, schema)
         problems = _contradictions(config)
     if problems:
-        # A schema complains of every key that lacks; one line tells of all that lack in one place.
+        # The validator reports each missing key separately; report all those missing in one place on one
+        # line.
         raise ConfigError("config: " + "\nconfig: ".join(dict.fromkeys(problems)))
     return config
 
 
 def combinations(config: dict[str, Any]) -> list[Combination]:
-    """Every combination of hyperparameters of a validated config: those listed, then the grid's product.
+    """All combinations of hyperparameters in a validated config: those listed, then the product of the grid.
 
-    What neither names has its value under `training` or `model`.
+    Hyperparameters specified in neither get their values from `training` or `model`.
     """
     common = {name: config[parameter.section][name] for name, parameter in HYPERPARAMETERS.items()}
     grid = config.get("grid", {})
@@ -122,7 +123,7 @@ def combinations(config: dict[str, Any]) -> list[Combination]:
 
 
 def compared_combinations(config: dict[str, Any]) -> list[Combination]:
-    """The combinations that every trainer trains, with the number of epochs that they are compared over."""
+    """The combinations trained by every trainer, with the number of epochs over which they are compared."""
     every = combinations(config)
     chosen = config["comparison"]["combinations"]
     if isinstance(chosen, dict):
@@ -132,7 +133,7 @@ def compared_combinations(config: dict[str, Any]) -> list[Combination]:
     epochs = config["comparison"]["epochs"]
     if epochs is None:
         return every
-    # Shortened, combinations that differ in their epochs alone may be the same.
+    # Combinations that differ only in their number of epochs may become equal when shortened.
     return list(dict.fromkeys(replace(one, epochs=min(epochs, one.epochs)) for one in every))
 
 
@@ -141,7 +142,7 @@ def _as_json(value: Any) -> Any:
 
 
 def _leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
-    """Every scalar of a config with its dotted name."""
+    """Yield each scalar of a config with its dotted name."""
     if isinstance(value, dict):
         for key, item in value.items():
             yield from _leaves(item, f"{name}.{_key(key)}".lstrip("."))
@@ -162,7 +163,7 @@ def _infinite(value: Any) -> bool:
 
 
 def _name(error: ValidationError) -> str:
-    """The dotted name of the place of an error, as `hyperparameters[0].lr`."""
+    """The dotted name of the location of an error, such as `hyperparameters[0].lr`."""
     parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in error.absolute_path)
     return "".join(parts).lstrip(".")
 
@@ -186,7 +187,7 @@ def _message(error: ValidationError, schema: dict[str, Any]) -> str:
 
 
 def _unknown_key(section: str, key: str, known: list[str], schema: dict[str, Any]) -> str:
-    """That `key` is unknown in `section`, with the section where it belongs, or the nearest known key."""
+    """A message that `key` is unknown in `section`, suggesting the right section or the closest known key."""
     homes = [name for name, part in schema["properties"].items() if key in part.get("properties", {})]
     if homes:
         hint = f"it belongs under {homes[0]}"
@@ -203,7 +204,7 @@ def _shown(value: Any) -> str:
 
 
 def _is_number(text: str) -> bool:
-    """Whether text such as 1e-3, which YAML does not take for a number, is one."""
+    """Whether text is a number, even one such as 1e-3 that YAML reads as a string."""
     try:
         return math.isfinite(float(text))
     except ValueError:
@@ -211,7 +212,7 @@ def _is_number(text: str) -> bool:
 
 
 def _number(value: float) -> str:
-    """`value` as YAML reads it back: 1.0e-05, where Python writes 1e-05."""
+    """`value` in a form that YAML reads as a number: 1.0e-05, where Python writes 1e-05."""
     text = repr(value)
     if value.is_integer() and "e" not in text:
         return text.removesuffix(".0")
@@ -219,7 +220,7 @@ def _number(value: float) -> str:
 
 
 def _expected(part: dict[str, Any], schema: dict[str, Any]) -> str:
-    """What a part of the schema allows, in words."""
+    """Describe in words what a part of the schema allows."""
     if "enum" in part:
         return "one of " + ", ".join(map(str, part["enum"]))
     if part.get("type") in ("number", "integer"):
@@ -234,12 +235,12 @@ def _expected(part: dict[str, Any], schema: dict[str, Any]) -> str:
         bounds = [f"{text} {part[key]}" for key, text in LENGTHS.items() if key in part]
         each = _expected(_resolved(part["items"], schema), schema)
         return f"a list{' of ' * bool(bounds)}{', '.join(bounds)}, each {each}"
-    # Of a text the schema itself says in words what its pattern asks for.
+    # For strings, the schema itself describes the pattern in words.
     return str(part["description"])
 
 
 def _resolved(part: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
-    """`part`, or the definition that its $ref names, with what stands beside the $ref."""
+    """`part` with its $ref, if any, replaced by the definition, keeping the other keys of `part`."""
     if "$ref" not in part:
         return part
     definition: dict[str, Any] = schema["$defs"][part["$ref"].removeprefix("#/$defs/")]
@@ -247,7 +248,7 @@ def _resolved(part: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _completed(value: Any, part: dict[str, Any], schema: dict[str, Any]) -> Any:
-    """`value` with the defaults of the schema, and with numbers of the type that it asks for."""
+    """`value` with the defaults of the schema and with numbers converted to the type that it requires."""
     part = _resolved(part, schema)
     if part.get("type") == "object":
         defaults = {
@@ -265,13 +266,13 @@ def _completed(value: Any, part: dict[str, Any], schema: dict[str, Any]) -> Any:
     if part.get("type") == "integer":
         return int(value)
     if part.get("type") == "number":
-        # Of -0.0 this makes 0.0, which is the same setting.
+        # Turns -0.0 into 0.0, which is the same setting.
         return float(value) + 0.0
     return value
 
 
 def _contradictions(config: dict[str, Any]) -> list[str]:
-    """What a schema cannot say: keys that exclude or need each other."""
+    """Errors that a schema cannot express: keys that exclude or require each other."""
     problems = []
     data = config["data"]
     runs = combinations(config)

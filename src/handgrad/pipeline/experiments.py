@@ -1,9 +1,9 @@
-"""Experiments by name: experiments/NAME.yaml has what differs from config.yaml, results/NAME/ the results.
+"""Named experiments: experiments/NAME.yaml overrides config.yaml, and results/NAME/ contains the results.
 
-All experiments share one store of prepared data (results/data) and trained runs (results/runs). What is made
-from the settings of config.yaml lies in the store itself, as it does without experiments; what is made from
-other settings lies in a folder named by a hash of them. So two experiments use the same file exactly where
-they would make it from the same settings, and none overwrites what another one reads.
+All experiments share one store of prepared data (results/data) and trained runs (results/runs). Files made
+with the settings in config.yaml are directly in the store, as without experiments; files made with other
+settings are in a folder named by a hash of those settings. Thus two experiments share a file exactly if they
+would make it with the same settings, and no experiment overwrites files that another one reads.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ from typing import Any
 from handgrad.errors import ConfigError
 
 FOLDER = "experiments"
-# What plain `snakemake` writes to results/.
+# Names that `snakemake` without an experiment writes to results/.
 RESERVED = {
     "baselines",
     "benchmarks",
@@ -36,7 +36,7 @@ def experiment_name(configfiles: Iterable[Path]) -> str | None:
     """The name of the experiment among the files given by --configfile; None if there is none.
 
     Raises:
-        ConfigError: if there are two experiments, or its name cannot be that of a folder in results/.
+        ConfigError: if there are two experiments, or the name is not valid for a folder in results/.
     """
     files = [path for path in configfiles if path.absolute().parent.name == FOLDER]
     if len(files) > 1:
@@ -51,10 +51,10 @@ def experiment_name(configfiles: Iterable[Path]) -> str | None:
 
 
 def compared_experiments(names: Any) -> list[str]:
-    """The names given by `--config experiments="[default, NAME]"`, checked; default is plain `snakemake`.
+    """The validated names in `--config experiments="[default, NAME]"`; default is plain `snakemake`.
 
     Raises:
-        ConfigError: if they are not at least two different names of experiments that are finished.
+        ConfigError: unless there are at least two different names, all of finished experiments.
     """
     if names == []:
         return []
@@ -72,7 +72,7 @@ def compared_experiments(names: Any) -> list[str]:
 
 
 def store_folder(settings: Any, plain: Any) -> str:
-    """The folder, with a slash, of what is made from `settings`: none where they are those of config.yaml."""
+    """The folder, with a slash, for files made with `settings`; empty if they equal those in config.yaml."""
     if settings == plain:
         return ""
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12] + "/"

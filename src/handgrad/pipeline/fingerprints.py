@@ -1,7 +1,7 @@
 """Fingerprints of the code that each stage runs, so that a code change reruns only the stages it affects.
 
 Snakemake tracks neither imported modules nor package versions. A fingerprint is a hash of the syntax trees,
-without docstrings and comments, of the stage's module and every handgrad module that it imports, directly or
+without docstrings and comments, of the stage's module and all handgrad modules that it imports, directly or
 indirectly, and of the versions of the third-party packages that these import.
 """
 
@@ -14,7 +14,7 @@ from importlib.metadata import PackageNotFoundError, packages_distributions, req
 from pathlib import Path
 
 PACKAGE = "handgrad"
-# Distributions of libraries that compute: what PyTorch's wheels for NVIDIA, AMD and Intel require.
+# Distributions of native compute libraries, as required by PyTorch's wheels for NVIDIA, AMD and Intel.
 NATIVE = re.compile(r"nvidia-|cuda-|triton|pytorch-triton|mkl|intel-|tbb|rocm")
 REQUIRED_NAME = re.compile(r"[\w.-]+")
 SOURCE = Path(__file__).resolve().parents[1]
@@ -54,7 +54,7 @@ def _imports(module: str) -> frozenset[str]:
     ours = {name for name in names if name.split(".")[0] == PACKAGE and _path(name).exists()}
     parents = {module.rpartition(".")[0], *(name.rpartition(".")[0] for name in ours)}
     theirs = {name.split(".")[0] for name in names} - sys.stdlib_module_names
-    # The package's own __init__ is left out: it only looks up names for users, and no module asks it for one.
+    # handgrad/__init__.py is excluded: it only looks up names for users, and no module imports from it.
     return frozenset((ours | parents | theirs) - {PACKAGE, ""})
 
 
@@ -86,7 +86,7 @@ def _tree_hash(module: str) -> str:
 def _versions(package: str) -> str:
     """The versions of the distributions that provide a top-level package; empty if there are none.
 
-    With those of the native libraries that it loads from distributions of their own, such as PyTorch cuBLAS.
+    This includes native libraries that come in separate distributions, such as cuBLAS for PyTorch.
     """
     names = {name for found in _distributions().get(package, []) for name in [found, *_libraries(found)]}
     return " ".join(f"{name}=={version(name)}" for name in sorted(names))
@@ -94,7 +94,7 @@ def _versions(package: str) -> str:
 
 @cache
 def _libraries(distribution: str) -> frozenset[str]:
-    """The installed distributions of native libraries that a distribution requires, directly or not."""
+    """The installed native library distributions that a distribution requires, directly or indirectly."""
     found: set[str] = set()
     waiting = [distribution]
     while waiting:

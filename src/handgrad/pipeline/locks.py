@@ -1,4 +1,4 @@
-"""Who holds Snakemake's lock on a folder: Snakemake itself says only that the folder is locked."""
+"""Find out which process holds Snakemake's lock; Snakemake only reports that the folder is locked."""
 
 import socket
 from datetime import datetime
@@ -18,11 +18,11 @@ def record_holder(folder: Path) -> None:
 
 
 def lock_holder(folder: Path) -> str | None:
-    """The process that holds (or, when killed, held) the lock on `folder`; None if it is not locked."""
+    """The process that holds (or held, if it was killed) the lock on `folder`; None if it is not locked."""
     locks = [lock.stat().st_mtime_ns for lock in (folder / ".snakemake/locks").glob("*.lock")]
     if not locks:
         return None
-    # A run records itself after it has locked the folder; an older record is an earlier run's.
+    # A run records itself after locking the folder; a record older than the lock is from an earlier run.
     if not (folder / HOLDER).exists() or (folder / HOLDER).stat().st_mtime_ns < max(locks):
         return "a process that is just starting"
     return (folder / HOLDER).read_text(encoding="utf-8")

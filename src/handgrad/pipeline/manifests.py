@@ -1,12 +1,12 @@
-"""Manifests: what each job read and wrote, by SHA-256.
+"""Manifests: the SHA-256 hashes of the files that each job read and wrote.
 
-A job writes its manifest last, so that its outputs are complete, and are the ones that it wrote, exactly if
-they match the manifest. Each job checks what it reads against the manifest of the job that made it, and when
-Snakemake starts, `altered` finds every output that is missing or changed, so that its job runs again.
+A job writes its manifest last, so its outputs are complete and unmodified exactly if they match the manifest.
+Each job verifies its inputs against the manifests of the jobs that made them, and when Snakemake starts,
+`altered` finds all outputs that are missing or modified, so that their jobs run again.
 
-A training's manifest is in its folder. Another job's is in results/manifests/ or, where its outputs are those
-of a named experiment (see `experiments`), in the folder manifests/ beside them. The paths in a manifest are
-relative to its folder, so that results may be moved.
+The manifest of a training run is in the run's folder. Manifests of other jobs are in results/manifests/ or,
+for outputs of a named experiment (see `experiments`), in a folder manifests/ next to the outputs. Paths in a
+manifest are relative to its folder, so that results can be moved.
 """
 
 import hashlib
@@ -27,7 +27,7 @@ OF_TRAINING = "manifest.json"
 
 @dataclass(frozen=True)
 class Manifest:
-    """The stage that ran, and the SHA-256 of each file that it read and wrote, by relative path."""
+    """The stage that ran, and the SHA-256 of each file that it read or wrote, keyed by relative path."""
 
     stage: str
     inputs: dict[str, str]
@@ -35,16 +35,16 @@ class Manifest:
 
 
 class Hashes:
-    """SHA-256 of files. A file is read again only if its size, times, or inode differ from the last time.
+    """A cache of SHA-256 hashes. A file is read again only if its size, times or inode have changed.
 
-    The time of the last status change (ctime) cannot be set back, so that no edit goes unnoticed.
+    The time of the last status change (ctime) cannot be set back, so no edit goes unnoticed.
     """
 
     def __init__(self, store: Path | None = None) -> None:
         self._store = store
         self._known: dict[str, list[Any]] = {}
         if store is not None and store.exists():
-            with suppress(ValueError):  # a damaged store: everything is read again
+            with suppress(ValueError):  # the cache is damaged: read all files again
                 self._known = dict(json.loads(store.read_text(encoding="utf-8")))
         self.used: dict[str, list[Any]] = {}
 
@@ -59,7 +59,7 @@ class Hashes:
         return str(known[-1])
 
     def save(self) -> None:
-        """Keep what was asked for; the rest is forgotten."""
+        """Save the hashes that were requested and drop all others."""
         if self._store is not None:
             self._store.parent.mkdir(exist_ok=True)
             temporary = self._store.with_name(f"{self._store.name}.{os.getpid()}")
@@ -68,13 +68,13 @@ class Hashes:
 
 
 def file_sha256(path: Path) -> str:
-    """The SHA-256 of a file in hexadecimal digits."""
+    """The hexadecimal SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def manifest_text(stage: str, path: Path, inputs: dict[Path, str], outputs: Iterable[Path]) -> str:
-    """The content of the manifest at `path`, of inputs with known hashes and of outputs that exist now."""
+    """The text of the manifest to write to `path`, from the inputs' hashes and the existing outputs."""
     manifest = Manifest(
         stage,
         {_relative(file, path): sha256 for file, sha256 in sorted(inputs.items())},
@@ -84,10 +84,10 @@ def manifest_text(stage: str, path: Path, inputs: dict[Path, str], outputs: Iter
 
 
 def read_manifest(path: Path) -> Manifest:
-    """The manifest at `path`.
+    """Read the manifest at `path`.
 
     Raises:
-        HandgradError: if it is not, to the byte, a text of `manifest_text`.
+        HandgradError: if it is not byte for byte as written by `manifest_text`.
         OSError: if it cannot be read.
     """
     body = path.read_bytes()
@@ -103,11 +103,11 @@ def read_manifest(path: Path) -> Manifest:
 
 
 def checked_inputs(paths: Iterable[Path]) -> dict[Path, str]:
-    """The SHA-256 of each file, which must be the one that the job that made it recorded.
+    """The SHA-256 of each file, verified against the manifest of the job that made it.
 
     Raises:
-        HandgradError: naming the file, what made it, and what to do.
-        OSError: if a file cannot be read.
+        HandgradError: if a file does not match; the message names the file, the stage that made it, and the
+        fix. OSError: if a file cannot be read.
     """
     hashes = {}
     for path in paths:
@@ -122,10 +122,11 @@ def checked_inputs(paths: Iterable[Path]) -> dict[Path, str]:
 
 
 def altered(results: Path, hashes: Hashes) -> dict[Path, str]:
-    """The manifests of a results folder that no longer hold, each with the reason.
+    """The manifests in a results folder that are no longer valid, each with the reason.
 
-    Its outputs are missing or changed, it was changed itself, or a training that it was made from is missing
-    or changed: Snakemake does not miss an intermediate file when what was made from it is there.
+    Either an output is missing or modified, or the manifest itself was modified, or a training run among the
+    inputs is missing or modified: Snakemake does not notice a missing intermediate file if the files made
+    from it exist.
     """
     reasons = {}
     intact = {}
@@ -154,7 +155,7 @@ def altered(results: Path, hashes: Hashes) -> dict[Path, str]:
 
 
 def stale(results: Path) -> list[str]:
-    """A line for each file that a job read in another version than the one that is there."""
+    """A line for each file that has changed since a job read it."""
     made: dict[str, str] = {}
     found = {path: read_manifest(path) for path in manifests(results)}
     for path, manifest in found.items():
@@ -168,7 +169,7 @@ def stale(results: Path) -> list[str]:
 
 
 def manifests(results: Path) -> Iterator[Path]:
-    """Every manifest of a results folder, those of other experiments and their data included."""
+    """Yield all manifests in a results folder, including those of other experiments and their data."""
     for pattern in (f"{FOLDER}/*.json", f"*/{FOLDER}/*.json", f"data/*/{FOLDER}/*.json"):
         yield from sorted(results.glob(pattern))
     for folder, _, files in os.walk(results / "runs"):
@@ -177,7 +178,7 @@ def manifests(results: Path) -> Iterator[Path]:
 
 
 def _recorded(file: Path) -> tuple[str, str] | None:
-    """The stage that made a file, and its SHA-256 then; None for a file of no manifest, such as a source."""
+    """The stage that made a file, and its recorded SHA-256; None if no manifest lists it, as for sources."""
     beside = file.with_name(OF_TRAINING)
     if beside.exists():
         manifest = read_manifest(beside)
@@ -190,13 +191,13 @@ def _recorded(file: Path) -> tuple[str, str] | None:
 
 @cache
 def _outputs(folder: Path) -> dict[str, tuple[str, str]]:
-    """The stage and SHA-256 of each output of the manifests in a folder, by relative path."""
+    """The stage and SHA-256 of each output in the manifests of a folder, keyed by relative path."""
     made: dict[str, tuple[str, str]] = {}
     for path in folder.glob("*.json"):
         try:
             manifest = read_manifest(path)
         except FileNotFoundError:
-            continue  # of a job that starts at this moment
+            continue  # deleted by a job that is just starting
         made |= {name: (manifest.stage, sha256) for name, sha256 in manifest.outputs.items()}
     return made
 
@@ -206,7 +207,7 @@ def _relative(file: Path, manifest: Path) -> str:
 
 
 def text(manifest: Manifest) -> str:
-    """A manifest as it is written: indented JSON, with a hash of its own content."""
+    """The serialised manifest: indented JSON, including a hash of its own content."""
     content = asdict(manifest)
     sha256 = hashlib.sha256(json.dumps(content).encode()).hexdigest()
     return json.dumps(content | {"sha256_of_this": sha256}, indent=2) + "\n"

@@ -1,4 +1,4 @@
-"""How much memory and disk an experiment needs: upper bounds from its config, without PyTorch."""
+"""Upper bounds on the memory and disk space that an experiment needs, from its config, without PyTorch."""
 
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
@@ -7,30 +7,30 @@ from typing import Any
 from handgrad.hyperparameters import Combination
 
 INPUTS = 3072
-# Training and test images of a class of CIFAR-10.
+# Training and test images per class in CIFAR-10.
 IMAGES_PER_CLASS = 6000
 ITEM_BYTES = {"float64": 8, "float32": 4}
 MB = 1_000_000
-# A process that has imported PyTorch and trained nothing.
+# Memory of a process that has imported PyTorch but not trained anything.
 PYTHON_MB = 400
-# The archive of CIFAR-10 in the download cache and in results/.
+# The CIFAR-10 archive, in both the download cache and results/.
 ARCHIVES_MB = 2 * 171
 
 
 def images(config: dict[str, Any]) -> int:
-    """The largest number of training, validation and test images."""
+    """An upper bound on the number of training, validation and test images."""
     per_class = config["data"]["images_per_class"]
     kept = IMAGES_PER_CLASS if per_class is None else per_class * 6 // 5
     return int(kept * len(config["data"]["classes"]))
 
 
 def parameters(sizes: Sequence[int]) -> int:
-    """The number of weights and biases of a network whose layers have these sizes."""
+    """The number of weights and biases in a network with layers of these sizes."""
     return sum((before + 1) * after for before, after in pairwise(sizes))
 
 
 def training_mb(config: dict[str, Any], combinations: Iterable[Combination]) -> int:
-    """The memory that a training of any of the combinations takes at most."""
+    """An upper bound on the memory needed to train any of the combinations."""
     networks = {(combination.hidden, combination.batch_size) for combination in combinations}
     return max(_network_mb(config, hidden, batch_size) for hidden, batch_size in networks)
 
@@ -38,9 +38,9 @@ def training_mb(config: dict[str, Any], combinations: Iterable[Combination]) -> 
 def _network_mb(config: dict[str, Any], hidden: Sequence[int], batch_size: int) -> int:
     item = ITEM_BYTES[config["dtype"]]
     sizes = [INPUTS, *hidden, len(config["data"]["classes"])]
-    # Pixels as they are stored, as they are computed with, and once more while they are normalised.
+    # Pixels as stored, as normalised inputs, and a temporary copy during normalisation.
     pixels = images(config) * INPUTS * (1 + 2 * item)
-    # Weights, gradients, momentum, temporary copies of them, and one more while they are saved.
+    # Weights, gradients, momentum buffers, temporary copies of these, and one more copy while saving.
     weights = 6 * parameters(sizes) * item
     # Pre-activations, activations and their gradients, for a batch and for all validation images.
     rows = batch_size + config["data"]["validation_fraction"] * images(config)
@@ -49,10 +49,10 @@ def _network_mb(config: dict[str, Any], hidden: Sequence[int], batch_size: int) 
 
 
 def disk_mb(config: dict[str, Any], runs: Iterable[Combination]) -> int:
-    """The room that the results take at most; `runs` has the combination of each run."""
+    """An upper bound on the disk space for the results; `runs` contains the combination of each run."""
     classes = len(config["data"]["classes"])
     values = sum(parameters([INPUTS, *combination.hidden, classes]) for combination in runs)
-    # A checkpoint holds momentum buffers too, and is replaced by writing the next one beside it.
+    # A checkpoint also contains momentum buffers, and the next one is written before the old one is replaced.
     copies = 5 if config["training"]["checkpoint_every"] else 1
     models = values * len(config["training"]["trainers"]) * ITEM_BYTES[config["dtype"]]
     drawn_few = config["data"]["source"] == "synthetic" and config["data"]["images_per_class"] is not None

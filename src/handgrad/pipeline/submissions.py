@@ -1,4 +1,4 @@
-"""Other people's files that a config names: to check, and as trainers; and the names of their results."""
+"""Files submitted by other people and listed in a config, to be checked or used as trainers."""
 
 import glob
 import os
@@ -13,15 +13,16 @@ SUFFIXES = (".py", ".ipynb")
 
 
 def submissions(patterns: str | list[str]) -> dict[str, str]:
-    """Files by the name of their results: `ada` of `ada.py`, or the whole path where names are equal.
+    """Submitted files keyed by the name of their results: `ada` for `ada.py`, or the full path if names
+    clash.
 
     Args:
-        patterns: paths, or patterns with *, ? and **, of scripts and notebooks; a folder stands for those in
-        it.
+        patterns: paths of scripts and notebooks, or patterns with *, ? and **; a folder means all scripts and
+            notebooks in it.
 
     Raises:
-        ConfigError: if a pattern matches no script or notebook, or a path has braces, which Snakemake cannot
-        take.
+        ConfigError: if a pattern matches no script or notebook, or a path contains braces, which Snakemake
+            cannot handle.
     """
     files: dict[Path, None] = {}
     for pattern in [patterns] if isinstance(patterns, str) else patterns:
@@ -56,18 +57,18 @@ def _matches(pattern: str) -> list[Path]:
 
 
 def _plain(name: str) -> str:
-    """The name with only letters, digits, dots and dashes: it becomes that of a folder."""
+    """The name reduced to letters, digits, dots and dashes, for use as a folder name."""
     return re.sub(r"[^\w.-]+", "_", name).strip("._") or "file"
 
 
 def take_trainers(config: dict[str, Any]) -> dict[str, str]:
-    """Take the trainers FILE:train_manual_update and FILE:backpropagation out of an unchecked config.
+    """Extract trainers given as FILE:train_manual_update or FILE:backpropagation from an unvalidated config.
 
     Returns:
-        By the name of the trainer, such as `ada.backpropagation`: the file.
+        The files, keyed by the name of the trainer, such as `ada.backpropagation`.
 
     Raises:
-        ConfigError: if there is no such file, it has no such part, or two trainers have one name.
+        ConfigError: if the file does not exist, the part is unknown, or two trainers have the same name.
     """
     training: Any = config.get("training")
     listed = training.get("trainers") if isinstance(training, dict) else None
