@@ -1,4 +1,4 @@
-"""The report as Markdown: templates filled with nothing but facts, with figures and tables numbered."""
+"""Render the report as Markdown from templates and facts alone, numbering figures and tables."""
 
 import re
 from functools import lru_cache
@@ -30,16 +30,16 @@ LIST_OF_REFERENCES = "\x02references\x03"
 def compose(
     loader: BaseLoader, template: str, facts: dict[str, Any], bibliography: Path | None = None
 ) -> str:
-    """Fill a template with the facts.
+    """Render a template with the facts.
 
-    Templates see the facts by name, the filters of `wording`, the `THRESHOLDS` of `statements`, and these
-    functions: `numbered(kind, name)` begins the caption of a figure or table, `see(kind, name)` refers to
-    one, before or after it; `cite(key)` cites a work of the bibliography, a BibTeX file, and
-    `list_of_references()` lists the works that are cited. Text is escaped unless a filter has done so; a
-    number has to go through a filter.
+    Templates can use the facts by name, the filters of `wording`, the `THRESHOLDS` of `statements`, and these
+    functions: `numbered(kind, name)` starts the caption of a figure or table, `see(kind, name)` refers to one
+    that comes earlier or later, `cite(key)` cites a work in the bibliography, a BibTeX file, and
+    `list_of_references()` lists the cited works. Text is escaped unless a filter has already escaped it; a
+    number must go through a filter.
 
     Raises:
-        HandgradError: if a template is wrong, uses something that is not in the facts, prints a number
+        HandgradError: if a template is invalid, uses something that is not in the facts, prints a number
             without a filter, or refers to a figure, table or work that does not exist.
     """
     numbers: dict[tuple[str, str], int] = {}
@@ -76,7 +76,7 @@ def compose(
 
 
 def _with_citations(text: str, bibliography: Path | None) -> str:
-    """The text with its citations and the list of the works that it cites."""
+    """Insert the citations and the list of cited works into the text."""
     keys = tuple(dict.fromkeys(CITATION.findall(text)))
     if not keys:
         return text
@@ -90,7 +90,7 @@ def _with_citations(text: str, bibliography: Path | None) -> str:
 
 @lru_cache(maxsize=1)
 def _environment(loader: BaseLoader) -> Environment:
-    """Kept for the loader's next report: compiling the templates takes longer than filling them."""
+    """Return the Jinja environment; cached, since compiling templates takes longer than rendering them."""
     environment = Environment(
         loader=loader,
         undefined=StrictUndefined,
@@ -106,7 +106,7 @@ def _environment(loader: BaseLoader) -> Environment:
 
 
 def _place(error: Exception) -> str:
-    """The template and line where an error arose."""
+    """Return the template and line where an error occurred."""
     if isinstance(error, TemplateSyntaxError):
         return f"{error.name}, line {error.lineno}"
     if isinstance(error, TemplateNotFound):
@@ -120,7 +120,7 @@ def _anchor(kind: str, name: str) -> str:
 
 
 def _printed(value: Any) -> Markup:
-    """What a template prints for a value; Markup, which filters and macros return, is printed unchanged."""
+    """Return what a template prints for a value; Markup, the result of filters and macros, is unchanged."""
     if isinstance(value, Markup):
         return value
     if isinstance(value, str):

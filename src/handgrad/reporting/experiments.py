@@ -1,4 +1,4 @@
-"""The facts of several experiments side by side: what differs, and how sure the differences are."""
+"""Compare the facts of several experiments: their differences, and how significant these are."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -27,7 +27,7 @@ class Experiment:
 
     @property
     def test_images(self) -> list[Any]:
-        """What two experiments must have in common for their test figures to be comparable."""
+        """What must be equal for the test metrics of two experiments to be comparable."""
         images = self.predictions[["index", "label"]].to_numpy().tolist()
         return [self.facts["data"]["source"]["sha256"], images]
 
@@ -38,7 +38,7 @@ class Experiment:
 
 
 def assemble_experiments(experiments: Sequence[Experiment]) -> Record:
-    """The facts that the comparison of experiments states."""
+    """Assemble the facts for the report that compares experiments."""
     first, *others = experiments
     same_test_images = all(other.test_images == first.test_images for other in others)
     same_validation_images = all(other.validation_images == first.validation_images for other in others)
@@ -74,7 +74,7 @@ def _described(experiment: Experiment) -> Record:
 
 
 def _differences(experiments: Sequence[Experiment]) -> list[Record]:
-    """The settings that are not the same in all experiments, each with the values as text."""
+    """Return the settings that differ between experiments, with their values as text."""
     flat = [dict(_leaves(experiment.facts["config"])) for experiment in experiments]
     names = dict.fromkeys(name for settings in flat for name in settings)
     rows = []
@@ -97,7 +97,7 @@ def _leaves(config: Any, name: str = "") -> Iterator[tuple[str, str]]:
 
 
 def _pairs(experiments: Sequence[Experiment]) -> list[Record]:
-    """McNemar's test of every two selected models on the same test images, with Holm's correction."""
+    """Compare every two selected models on the same test images by McNemar's test, with Holm's correction."""
     rows: list[Record] = []
     for first, second in combinations(experiments, 2):
         ours, theirs = (
@@ -124,7 +124,7 @@ def _pairs(experiments: Sequence[Experiment]) -> list[Record]:
 
 
 def _merged_leaderboard(experiments: Sequence[Experiment]) -> list[Record]:
-    """The best combinations of all experiments by validation accuracy; one that they share stands once."""
+    """Return the best combinations of all experiments by validation accuracy; shared ones appear once."""
     merged: dict[str, Record] = {}
     for experiment in experiments:
         config = experiment.facts["config"]

@@ -1,6 +1,6 @@
-"""Every number of the report, assembled from the files of a run: templates calculate nothing.
+"""Assemble every number in the report from the files of a run, so that templates compute nothing.
 
-Fractions lie in 0 to 1; what is not finite is None.
+Fractions are between 0 and 1; non-finite values are None.
 """
 
 import math
@@ -19,13 +19,13 @@ from handgrad.records.summary import Summary
 from handgrad.reporting.statements import SIGNIFICANCE, SPIKE, statements
 
 Record = dict[str, Any]
-# What one core of a present-day machine gives for float64 matrix products, in operations a second.
+# Typical float64 matrix-product throughput of one modern CPU core, in operations per second.
 REFERENCE_RATE = 5e10
-# Half the distance from 1 to the next float64.
+# The unit roundoff of float64: half the distance from 1.0 to the next larger number.
 ROUNDING_UNIT = 2.0**-53
 TOP = 10
 STEPS_SHOWN = 12
-# Of how many epochs at the end of a training the range of the validation accuracy is shown.
+# The report shows the range of the validation accuracy over this many final epochs.
 LAST_EPOCHS = 10
 COMPLETE = 100
 
@@ -42,14 +42,14 @@ def assemble(
     histories: Sequence[Record],
     provenance: Record,
 ) -> Record:
-    """The facts of a run.
+    """Assemble the facts of a run.
 
     Args:
-        histories: one a combination and seed, in the config's order, of the trainer whose models are
-            selected: `run` (the folder), the hyperparameters, seed, the columns of history.csv, and
-            `first_layer_norm`, the norm of the first layer's weights at the end.
-        provenance: versions, machine, commit and fingerprints, see `provenance.py`.
-        others: the contents of config.yaml, completed, and of the files of these names.
+        histories: one per combination and seed, in config order, from the trainer whose models are
+            selected: `run` (the folder), the hyperparameters, the seed, the columns of history.csv, and
+            `first_layer_norm`, the final norm of the first layer's weights.
+        provenance: versions, machine, commit and fingerprints; see `provenance.py`.
+        others: the config with defaults filled in, and the contents of the files with these names.
     """
     chosen = Combination.of(selection["selected"])
     model = _model(chosen, summary)
@@ -88,9 +88,9 @@ def assemble(
 def difference_interval(
     first: float, first_interval: Sequence[float], second: float, second_interval: Sequence[float]
 ) -> tuple[float, float]:
-    """The 95% interval of first - second, two accuracies on different images, from their Wilson intervals.
+    """Return the 95% confidence interval of first - second, two accuracies on different images.
 
-    Newcombe's hybrid score method (1998), number 10 of those that he compares.
+    It is computed from their Wilson intervals by Newcombe's hybrid score method (1998, method 10).
     """
     difference = first - second
     low = math.hypot(first - first_interval[0], second_interval[1] - second)
@@ -131,7 +131,7 @@ def _data(source: Source, summary: Summary) -> Record:
 
 
 def _model(combination: Combination, summary: Summary) -> Record:
-    """The layers of the network of a combination."""
+    """Describe the layers of a combination's network."""
     sizes = [3072, *combination.hidden, len(summary["classes"])]
     layers = [
         {
@@ -155,8 +155,8 @@ def _model(combination: Combination, summary: Summary) -> Record:
 def _cost(
     comparison: Comparison, summary: Summary, chosen: Combination, histories: Sequence[Record]
 ) -> Record:
-    """The cost of the chosen combination's training, and of all trainings together."""
-    # How many trainers trained each run: those that were compared, all of them.
+    """Return the cost of training the chosen combination, and of all trainings together."""
+    # The number of trainers that trained each run: all of them for the compared runs, otherwise one.
     trainers = {(Combination.of(history), history["seed"]): 1 for history in histories}
     trainers |= {
         (Combination.of(run), run["seed"]): len(comparison["trainers"]) for run in comparison["runs"]
@@ -182,10 +182,10 @@ def _cost(
 
 
 def _training_cost(combination: Combination, summary: Summary) -> Record:
-    """Floating-point operations of the matrix products, which dominate: a product and a sum are two."""
+    """Count the floating-point operations of the matrix products, which dominate; a multiply-add is two."""
     weights = [layer["weights"] for layer in _model(combination, summary)["layers"]]
     forward = 2 * sum(weights)
-    # dL/dW of every layer, and dL/da of every layer but the first: nobody needs the gradient of the images.
+    # dL/dW of every layer, and dL/da of every layer but the first: the gradient of the images is not needed.
     backward = 2 * sum(weights) + 2 * sum(weights[1:])
     splits = summary["splits"]
     epoch = splits["train"]["images"] * (forward + backward) + splits["validation"]["images"] * forward
@@ -257,12 +257,12 @@ def _largest_error(checks: Sequence[AutogradCase | CentralCase]) -> float | None
 
 
 def _different(records: Sequence[Mapping[str, Any]], key: str) -> list[Any]:
-    """The different values of a key, in the order in which they appear."""
+    """Return the distinct values of a key, in order of first appearance."""
     return list(dict.fromkeys(record[key] for record in records))
 
 
 def _epsilon_sweep(sweep: EpsilonSweep) -> Record:
-    """The sweep with what theory predicts: the order of each error, and where rounding takes over from it."""
+    """Return the sweep with its theory: the order of each error, and where rounding starts to dominate."""
     points = sweep["points"]
     return {
         **sweep,
@@ -330,9 +330,9 @@ def _leaderboard(selection: Selection, histories: Sequence[Record]) -> Record:
 
 
 def _course(histories: Sequence[Record]) -> Record:
-    """The course of the trainings of a combination that did not diverge, as means over its seeds.
+    """Summarise the training of a combination that did not diverge, as means over its seeds.
 
-    `largest_rise` is the epoch after which the training loss was most times that of the epoch before.
+    `largest_rise` is the epoch with the largest ratio of training loss to that of the previous epoch.
     """
     losses = _means(histories, "training_loss")
     validation = _means(histories, "validation_loss")
@@ -360,7 +360,7 @@ def _course(histories: Sequence[Record]) -> Record:
 
 
 def _by_combination(histories: Sequence[Record]) -> dict[Combination, list[Record]]:
-    """The histories of all seeds of each combination."""
+    """Group the histories by combination, with all of its seeds."""
     groups: dict[Combination, list[Record]] = {}
     for history in histories:
         groups.setdefault(Combination.of(history), []).append(history)
@@ -374,7 +374,7 @@ def _means(histories: Sequence[Record], column: str) -> list[float]:
 def _effects(
     selection: Selection, rows: Sequence[Record], histories: Sequence[Record], names: Sequence[str]
 ) -> Record:
-    """What steps to the next value of each hyperparameter did, others equal; the largest first."""
+    """Return the effects of steps to the next value of each hyperparameter, others equal, largest first."""
     runs = _by_combination(histories)
     by_combination = {Combination.of(row): row for row in rows}
     return {
@@ -399,9 +399,10 @@ def _effects(
 def _effect(
     name: str, others: Sequence[str], before: Record, after: Record, pair: Pair, losses: Sequence[float]
 ) -> Record:
-    """A step of a hyperparameter, with the training losses of the combination after it.
+    """Return the effect of a hyperparameter step, given the training losses of the combination after it.
 
-    `target` is the lowest training loss of the combination before it; the epochs tell when each reached that.
+    `target` is the lowest training loss of the combination before the step; `epochs_from` and `epochs_to` are
+    the epochs in which the two combinations reached it.
     """
     target = before["course"]["lowest_training_loss"]
     epochs = [number for number, loss in enumerate(losses, 1) if loss <= target]
@@ -434,7 +435,7 @@ def _difference_of(before: Record, after: Record, pair: Pair) -> Record:
 
 
 def _speed(steps: Sequence[Record]) -> Record:
-    """In how many steps of momentum the target was reached sooner, and in which of them by most epochs."""
+    """Count the momentum steps that reached the target sooner; `best` is the one that saved most epochs."""
     sooner = [step for step in steps if step["epochs_to"] and step["epochs_to"] < step["epochs_from"]]
     return {
         "steps": len(steps),
@@ -444,7 +445,7 @@ def _speed(steps: Sequence[Record]) -> Record:
 
 
 def _same_steady_steps(selection: Selection, rows: Sequence[Record], names: Sequence[str]) -> list[Record]:
-    """Pairs with and without momentum whose steps are equally long under a steady gradient."""
+    """Return the pairs with and without momentum whose updates are equally large for a constant gradient."""
     by_combination = {Combination.of(row): row for row in rows}
     pairs = []
     for pair in selection["same_steady_steps"]:
@@ -457,10 +458,10 @@ def _same_steady_steps(selection: Selection, rows: Sequence[Record], names: Sequ
 
 
 def _shrinkage(rows: Sequence[Record], summary: Summary) -> list[Record]:
-    """What weight decay alone does to the first layer of the combinations that collapsed without momentum.
+    """Predict the effect of weight decay alone on the first layers that collapsed without momentum.
 
-    The weights of a layer with n inputs begin uniform between -1/sqrt(n) and 1/sqrt(n), with a variance of
-    1 / 3n, so the expected norm of all of them is sqrt(outputs / 3).
+    The weights of a layer with n inputs are initialised uniformly between -1/sqrt(n) and 1/sqrt(n), with
+    variance 1 / (3n), so their expected norm is sqrt(outputs / 3).
     """
     shrinkage = []
     for row in rows:
@@ -485,7 +486,7 @@ def _shrinkage(rows: Sequence[Record], summary: Summary) -> list[Record]:
 
 
 def _run(history: Record) -> Record:
-    """What the history of a training tells of its health."""
+    """Summarise the history of a training for diagnosis."""
     losses = history["training_loss"]
     validation = [loss for loss in history["validation_loss"] if loss is not None]
     lowest = min(validation, default=None)
@@ -508,7 +509,7 @@ def _run(history: Record) -> Record:
 
 
 def _health(runs: Sequence[Record]) -> Record:
-    """How many trainings show what a healthy one does not."""
+    """Count the trainings with symptoms of failure."""
     finished = [run for run in runs if run["diverged_epoch"] is None]
     return {
         "runs": len(runs),
@@ -521,7 +522,7 @@ def _health(runs: Sequence[Record]) -> Record:
 
 
 def _training(histories: Sequence[Record], selected: str, summary: Summary) -> Record:
-    """The health of the selected training, with what a network that knows nothing would have as loss."""
+    """Diagnose the selected training; `uniform_loss` is the loss of predicting all classes equally likely."""
     history = next(history for history in histories if history["run"] == selected)
     losses = history["training_loss"]
     window = max(1, len(losses) // 10)

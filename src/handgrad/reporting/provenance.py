@@ -1,4 +1,4 @@
-"""Where a run's numbers come from: versions, machine, commit. Reads the machine, writes nothing."""
+"""Provenance of a run: package versions, machine and commit. Read-only."""
 
 import os
 import platform
@@ -27,7 +27,7 @@ GPU_INFO = Path("/proc/driver/nvidia/gpus")
 
 
 def collect(folder: Path, fingerprints: dict[str, str]) -> dict[str, Any]:
-    """The provenance of a run in `folder`; `fingerprints` are those of the stages' code, by stage."""
+    """Collect the provenance of a run in `folder`; `fingerprints` are the code fingerprints by stage."""
     return {
         "python": platform.python_version(),
         "packages": [{"name": name, "version": _version(name)} for name in PACKAGES],
@@ -41,9 +41,9 @@ def collect(folder: Path, fingerprints: dict[str, str]) -> dict[str, Any]:
 
 
 def git_state(folder: Path) -> dict[str, Any] | None:
-    """The commit checked out in `folder` and whether the tree is as committed; None outside a repository.
+    """Return the commit checked out in `folder` and whether the tree is clean; None outside a repository.
 
-    A copy of the project within another repository, which does not track it, is outside.
+    A copy of the project inside another repository that does not track it counts as outside.
     """
     if _git(folder, "ls-files", "--error-unmatch", "Snakefile") is None:
         return None
@@ -53,7 +53,7 @@ def git_state(folder: Path) -> dict[str, Any] | None:
 
 
 def _git(folder: Path, *arguments: str) -> str | None:
-    """What a git command prints; None if there is no git, or no repository."""
+    """Return the output of a git command; None if git is not installed or this is not a repository."""
     try:
         command = ["git", "-C", str(folder), *arguments]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
@@ -73,13 +73,13 @@ def _cpu() -> str:
 
 
 def _gpus() -> list[str]:
-    """The NVIDIA GPUs that the driver lists, whether or not they were used."""
+    """Return the NVIDIA GPUs listed by the driver, whether or not they were used."""
     models = [_entry(path, "Model") for path in sorted(GPU_INFO.glob("*/information"))]
     return [model for model in models if model]
 
 
 def _entry(path: Path, key: str) -> str | None:
-    """The first value of a key in a file of `key : value` lines; None without file or key."""
+    """Return the first value of a key in a file of `key : value` lines; None if file or key is missing."""
     if not path.is_file():
         return None
     entries = (line.split(":", 1) for line in path.read_text().splitlines() if ":" in line)

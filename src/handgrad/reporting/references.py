@@ -1,4 +1,4 @@
-"""Citations and the list of references, set by Pandoc's citeproc from a BibTeX file."""
+"""Citations and the reference list, formatted by Pandoc's citeproc from a BibTeX file."""
 
 import json
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from handgrad.reporting.typesetting import text_of
 
 
 class References(NamedTuple):
-    """By key: the citation in the text, such as (Holm 1979), and the entry in the list, in its order."""
+    """In-text citations, such as (Holm 1979), and reference entries in list order, both by key."""
 
     citations: dict[str, str]
     entries: dict[str, str]
@@ -21,10 +21,10 @@ class References(NamedTuple):
 
 @cache
 def references(bibliography: Path, keys: Sequence[str]) -> References:
-    """Citations and entries of the works of these keys, as Markdown.
+    """Return the citations and reference entries for these keys, as Markdown.
 
     Raises:
-        HandgradError: if the bibliography cannot be read or lacks a key.
+        HandgradError: if the bibliography cannot be read or does not contain a key.
     """
     source = "\n\n".join(f"[@{key}]" for key in keys)
     arguments = ["--citeproc", f"--bibliography={bibliography}"]

@@ -1,6 +1,6 @@
-"""What the report may claim: one named predicate on the facts for each sentence that depends on them.
+"""The claims of the report: one named predicate on the facts for each sentence that depends on them.
 
-A template says a sentence only where its predicate holds, so that the report is true whatever was measured.
+A template includes a sentence only if its predicate holds, so that the report is true whatever the results.
 """
 
 from collections.abc import Callable
@@ -10,55 +10,55 @@ from handgrad.hyperparameters import HYPERPARAMETERS, Combination
 
 Facts = dict[str, Any]
 
-# Level of significance of every test.
+# Significance level of all tests.
 SIGNIFICANCE = 0.05
-# A training accuracy above this leaves little to fit.
+# With a training accuracy above this, there is little left to fit.
 NEARLY_ALL = 0.99
-# Relative changes of a loss below this are not called changes.
+# Relative changes of a loss below this do not count as changes.
 SMALL_CHANGE = 0.01
-# A training loss that rises by more than this from one epoch to the next is a spike.
+# An increase in training loss of more than this fraction from one epoch to the next is a spike.
 SPIKE = 0.25
-# The norm that weight decay alone predicts explains the measured one up to this relative difference.
+# Largest relative difference at which the norm predicted by weight decay alone explains the measured norm.
 SHRINKAGE_TOLERANCE = 0.1
-# A validation loss that ends above its lowest value by more than this has turned.
+# A validation loss that ends above its minimum by more than this fraction has turned upwards.
 TURNED = 0.05
-# A validation loss below this share of the training loss points to a leak, or to a loss measured wrongly.
+# A validation loss below this fraction of the training loss suggests a leak or an incorrectly computed loss.
 FAR_BELOW = 0.8
-# Standard deviation of the predicted probabilities below which they are the same for every image.
+# If the standard deviation of the predicted probabilities is below this, the output counts as constant.
 CONSTANT_OUTPUT = 1e-9
-# Largest deviation of the measured slope of a truncation error from the one that theory predicts.
+# Largest accepted deviation of the measured slope of a truncation error from the theoretical slope.
 SLOPE_TOLERANCE = 0.1
-# Largest expected calibration error of confidences that are called calibrated.
+# Largest expected calibration error at which confidences count as calibrated.
 CALIBRATED = 0.05
-# Classes are balanced if the largest is at most this many times the smallest.
+# Classes are balanced if the largest is at most this many times as large as the smallest.
 IMBALANCE = 1.2
 
-# What templates print of them.
+# The thresholds that templates print.
 THRESHOLDS = {"significance": SIGNIFICANCE, "small_change": SMALL_CHANGE, "spike": SPIKE}
 
 PREDICATES: dict[str, Callable[[Facts], bool]] = {}
 
 
 def statements(facts: Facts) -> dict[str, bool]:
-    """Whether each predicate holds, by its name."""
+    """Evaluate every predicate; returns whether each holds, by name."""
     return {name: bool(predicate(facts)) for name, predicate in PREDICATES.items()}
 
 
 def predicate(function: Callable[[Facts], bool]) -> Callable[[Facts], bool]:
-    """Mark a function on facts as a statement that templates can ask for."""
+    """Register a function of the facts as a statement for templates."""
     PREDICATES[function.__name__] = function
     return function
 
 
 @predicate
 def stand_in_data(facts: Facts) -> bool:
-    """The images were drawn, they are not CIFAR-10's."""
+    """The images are synthetic, not from CIFAR-10."""
     return facts["data"]["source"]["stand_in"]
 
 
 @predicate
 def stand_in_requested(facts: Facts) -> bool:
-    """The config asked for drawn images; otherwise they stand in for an archive that could not be had."""
+    """The config requested synthetic images; otherwise they replace an archive that was unavailable."""
     return facts["data"]["source"]["requested"] == "synthetic"
 
 
@@ -82,25 +82,25 @@ def balanced(facts: Facts) -> bool:
 
 @predicate
 def unofficial_archive(facts: Facts) -> bool:
-    """The images are meant to be CIFAR-10's, but the archive has another checksum."""
+    """The images are supposed to be from CIFAR-10, but the archive does not have the official checksum."""
     return not official_archive(facts) and not stand_in_data(facts)
 
 
 @predicate
 def blank_images(facts: Facts) -> bool:
-    """Some image is of one colour throughout."""
+    """Some image is a single solid colour."""
     return facts["data"]["blank_images"] > 0
 
 
 @predicate
 def leak_between_splits(facts: Facts) -> bool:
-    """An image stands in two of training, validation and test."""
+    """An image occurs in more than one of training, validation and test."""
     return facts["data"]["duplicates_across"] > 0
 
 
 @predicate
 def repeated_images(facts: Facts) -> bool:
-    """Some image occurs twice within training, validation or test."""
+    """Some image occurs more than once within training, validation or test."""
     return facts["data"]["duplicates_within"] > 0
 
 
@@ -118,7 +118,7 @@ def float32_checked(facts: Facts) -> bool:
 
 @predicate
 def rounding_too_large(facts: Facts) -> bool:
-    """For some parameters rounding alone may exceed the tolerance of finite differences."""
+    """For some parameters, rounding alone may exceed the tolerance for finite differences."""
     return facts["gradients"]["central_differences"]["unmeasurable"] > 0
 
 
@@ -130,7 +130,7 @@ def kinks_left_out(facts: Facts) -> bool:
 
 @predicate
 def slopes_as_expected(facts: Facts) -> bool:
-    """Truncation errors fall with the first power of epsilon (forward) and with the second (central)."""
+    """Truncation errors are of order epsilon (forward differences) and epsilon squared (central ones)."""
     sweep = facts["gradients"]["epsilon_sweep"]
     return all(
         abs(sweep[kind]["slope"] - sweep[kind]["expected_slope"]) < SLOPE_TOLERANCE
@@ -147,7 +147,7 @@ def error_above_squared_epsilon(facts: Facts) -> bool:
 
 @predicate
 def gradients_bit_identical(facts: Facts) -> bool:
-    """All gradients by hand are autograd's to the last bit."""
+    """All gradients by hand are bit-identical to autograd's."""
     autograd = facts["gradients"]["autograd"]
     return autograd["bit_identical"] == autograd["checks"]
 
@@ -169,7 +169,7 @@ def trained_by_manual_backprop(facts: Facts) -> bool:
 
 @predicate
 def kernel_used(facts: Facts) -> bool:
-    """Some network has the activation whose derivative is a kernel of autograd's, see docs/by-hand.md."""
+    """Some network uses the activation whose derivative is an autograd kernel; see docs/by-hand.md."""
     return any(Combination.of(row).activation == "gelu" for row in facts["leaderboard"]["rows"])
 
 
@@ -180,13 +180,13 @@ def several_trainers(facts: Facts) -> bool:
 
 @predicate
 def update_compared(facts: Facts) -> bool:
-    """PyTorch's optimizer and the update by hand have trained the same models."""
+    """PyTorch's optimizer and the update by hand trained the same models."""
     return trained_by_pytorch(facts) and several_trainers(facts)
 
 
 @predicate
 def backpropagation_compared(facts: Facts) -> bool:
-    """Autograd and backpropagation by hand have trained the same models."""
+    """Autograd and backpropagation by hand trained the same models."""
     return trained_by_manual_backprop(facts) and several_trainers(facts)
 
 
@@ -198,7 +198,7 @@ def equal_bits_required(facts: Facts) -> bool:
 
 @predicate
 def trainers_bit_identical(facts: Facts) -> bool:
-    """Every run has the same losses and parameters with every trainer, to the last bit."""
+    """In every run, the losses and parameters of all trainers are bit-identical."""
     return facts["comparison"]["bit_identical"]
 
 
@@ -215,13 +215,13 @@ def one_combination(facts: Facts) -> bool:
 
 @predicate
 def several_candidates(facts: Facts) -> bool:
-    """There was something to select from: several combinations that did not diverge."""
+    """There were several combinations to select from that did not diverge."""
     return facts["selection"]["combinations"] - facts["selection"]["diverged"] > 1
 
 
 @predicate
 def leaderboard_shortened(facts: Facts) -> bool:
-    """Question (f) shows the best combinations only."""
+    """Question (f) shows only the best combinations."""
     return len(facts["leaderboard"]["rows"]) > facts["leaderboard"]["top"]
 
 
@@ -265,7 +265,7 @@ def all_collapsed(facts: Facts) -> bool:
 def collapse_by_weight_decay(facts: Facts) -> bool:
     """Weight decay, and no other hyperparameter, separates the combinations that collapsed from the others.
 
-    Diverged ones are left out.
+    Diverged combinations are ignored.
     """
     rows = [row for row in facts["leaderboard"]["rows"] if not row["diverged"]]
     return _separating(rows, lambda row: row["collapsed"]) == ["weight_decay"]
@@ -291,14 +291,14 @@ def tied_with_runner_up(facts: Facts) -> bool:
 
 @predicate
 def choice_within_noise(facts: Facts) -> bool:
-    """McNemar's test does not tell the selected combination from the runner-up."""
+    """McNemar's test finds no significant difference between the selected combination and the runner-up."""
     runner_up = facts["selection"]["runner_up"]
     return runner_up is not None and runner_up["mcnemar"]["p_value_holm"] >= SIGNIFICANCE
 
 
 @predicate
 def some_not_told_apart(facts: Facts) -> bool:
-    """McNemar's test does not tell the selected combination from some other."""
+    """McNemar's test finds no significant difference between the selected and some other combination."""
     return facts["leaderboard"]["not_told_apart"] > 0
 
 
@@ -318,7 +318,7 @@ def selected_smallest_lr(facts: Facts) -> bool:
 
 @predicate
 def something_to_tell_of_hyperparameters(facts: Facts) -> bool:
-    """Question (g) has at least one item on what the hyperparameters did."""
+    """Question (g) has at least one finding about the effect of the hyperparameters."""
     return (
         any(facts["effects"].values())
         or some_diverged(facts)
@@ -336,13 +336,13 @@ def collapsed(facts: Facts) -> bool:
 
 @predicate
 def constant_output(facts: Facts) -> bool:
-    """The selected model gives the same probabilities for every image, but for rounding."""
+    """The selected model gives the same probabilities for every image, up to rounding."""
     return facts["evaluation"]["output_deviation"] < CONSTANT_OUTPUT
 
 
 @predicate
 def constant_losses(facts: Facts) -> bool:
-    """The training loss of the selected model is the same after every epoch of several."""
+    """The selected model was trained for several epochs, and its training loss is the same after each."""
     return facts["training"]["epochs"] > 1 and facts["training"]["different_training_losses"] == 1
 
 
@@ -353,19 +353,19 @@ def one_epoch(facts: Facts) -> bool:
 
 @predicate
 def some_run_constant(facts: Facts) -> bool:
-    """In a run that did not diverge the training loss never changed."""
+    """In a run that did not diverge, the training loss never changed."""
     return facts["health"]["constant_losses"] > 0
 
 
 @predicate
 def some_run_rose(facts: Facts) -> bool:
-    """In a run that did not diverge the training loss ended higher than after the first epoch."""
+    """In a run that did not diverge, the training loss ended higher than after the first epoch."""
     return facts["health"]["risen_losses"] > 0
 
 
 @predicate
 def some_run_unhealthy(facts: Facts) -> bool:
-    """A run diverged, kept its training loss constant, ended with a higher one, or collapsed."""
+    """A run diverged, collapsed, or had a training loss that stayed constant or ended higher."""
     return (
         facts["health"]["diverged"] > 0
         or some_run_constant(facts)
@@ -382,25 +382,25 @@ def training_loss_rose(facts: Facts) -> bool:
 
 @predicate
 def validation_loss_far_below_training(facts: Facts) -> bool:
-    """A sign of a leak, or of a loss measured wrongly."""
+    """The validation loss is far below the training loss: a sign of a leak or a miscalculated loss."""
     return facts["training"]["last_validation_loss"] < FAR_BELOW * facts["training"]["last_training_loss"]
 
 
 @predicate
 def loss_no_better_than_uniform(facts: Facts) -> bool:
-    """The last training loss is not below that of a network that gives every class the same probability."""
+    """The final training loss is not below that of a network that gives every class the same probability."""
     return facts["training"]["last_training_loss"] >= facts["training"]["uniform_loss"]
 
 
 @predicate
 def overfits(facts: Facts) -> bool:
-    """Training accuracy exceeds validation accuracy by more than the draw of the images explains."""
+    """Training accuracy exceeds validation accuracy by more than sampling variation explains."""
     return facts["evaluation"]["gap_interval"][0] > 0
 
 
 @predicate
 def validation_loss_turned(facts: Facts) -> bool:
-    """The validation loss ended clearly above its lowest value."""
+    """The validation loss ended clearly above its minimum."""
     training = facts["training"]
     return training["last_validation_loss"] > (1 + TURNED) * training["lowest_validation_loss"]
 
@@ -413,14 +413,14 @@ def overfits_by_loss(facts: Facts) -> bool:
 
 @predicate
 def underfits(facts: Facts) -> bool:
-    """The network makes many errors on its training images, and not clearly fewer than a linear model."""
+    """The network makes many errors on the training images, and not clearly fewer than a linear model."""
     low, high = facts["evaluation"]["training_accuracy_interval"]
     return low <= facts["baselines"]["logistic_regression"]["training_accuracy"] and high < NEARLY_ALL
 
 
 @predicate
 def still_learning(facts: Facts) -> bool:
-    """The training loss still fell noticeably over the last tenth of the epochs."""
+    """The training loss was still decreasing noticeably over the last tenth of the epochs."""
     decrease = facts["training"]["recent_decrease"]
     return decrease is not None and decrease > SMALL_CHANGE
 
@@ -441,43 +441,43 @@ def levelled_off(facts: Facts) -> bool:
 
 @predicate
 def overfits_in_some_way(facts: Facts) -> bool:
-    """By accuracy or by loss."""
+    """The model overfits, judged by accuracy or by loss."""
     return overfits(facts) or overfits_by_loss(facts)
 
 
 @predicate
 def should_train_longer(facts: Facts) -> bool:
-    """There is something left to fit, and nothing speaks of fitting too much."""
+    """There is something left to fit, and there is no sign of overfitting."""
     return underfits(facts) or (still_learning(facts) and not overfits_in_some_way(facts))
 
 
 @predicate
 def baseline_converged(facts: Facts) -> bool:
-    """The fit of logistic regression converged."""
+    """Logistic regression converged."""
     return facts["baselines"]["logistic_regression"]["converged"]
 
 
 @predicate
 def momentum_steps_left_out(facts: Facts) -> bool:
-    """The tables of question (d) show the largest steps only."""
+    """The tables of question (d) show only the largest steps."""
     return len(facts["effects"]["momentum"]) > facts["leaderboard"]["steps_shown"]
 
 
 @predicate
 def decay_steps_left_out(facts: Facts) -> bool:
-    """The table of question (e) shows the largest steps only."""
+    """The table of question (e) shows only the largest steps."""
     return len(facts["effects"]["weight_decay"]) > facts["leaderboard"]["steps_shown"]
 
 
 @predicate
 def momentum_sped_up(facts: Facts) -> bool:
-    """With more momentum, some run reached the lowest training loss of the one with less sooner."""
+    """With more momentum, some run reached the lowest training loss of the run with less momentum sooner."""
     return facts["momentum"]["sooner"] > 0
 
 
 @predicate
 def shrinkage_explained(facts: Facts) -> bool:
-    """Weight decay alone explains the norms of the first layers that collapsed without momentum."""
+    """Weight decay alone explains the first-layer norms of combinations that collapsed without momentum."""
     rows = facts["shrinkage"]
     return bool(rows) and all(
         abs(row["norm"] - row["expected_norm"]) <= SHRINKAGE_TOLERANCE * row["expected_norm"] for row in rows
@@ -492,7 +492,7 @@ def some_spikes(facts: Facts) -> bool:
 
 @predicate
 def better_than_random(facts: Facts) -> bool:
-    """The interval of the test accuracy lies above that of a guess."""
+    """The confidence interval of the test accuracy lies above the accuracy of random guessing."""
     return facts["evaluation"]["accuracy_interval"][0] > facts["baselines"]["random"]["accuracy"]
 
 
@@ -503,7 +503,7 @@ def no_better_than_a_guess(facts: Facts) -> bool:
 
 @predicate
 def better_than_majority(facts: Facts) -> bool:
-    """The interval of the test accuracy lies above the accuracy of always answering the largest class."""
+    """The confidence interval of the test accuracy lies above the accuracy of the majority class."""
     return facts["evaluation"]["accuracy_interval"][0] > facts["baselines"]["majority"]["accuracy"]
 
 
@@ -533,7 +533,7 @@ def test_above_validation(facts: Facts) -> bool:
 
 @predicate
 def classes_differ(facts: Facts) -> bool:
-    """The recalls of the best and the worst class differ by more than the draw of the images explains."""
+    """The recalls of the best and worst class differ by more than sampling variation explains."""
     return facts["evaluation"]["recall_difference_interval"][0] > 0
 
 
@@ -545,46 +545,46 @@ def no_errors(facts: Facts) -> bool:
 
 @predicate
 def several_confidences(facts: Facts) -> bool:
-    """The test images are spread over several ranges of confidence."""
+    """The predictions on the test images fall into several confidence bins."""
     evaluation = facts["evaluation"]
     return evaluation["least_confident_bin"]["upper"] < evaluation["most_confident_bin"]["upper"]
 
 
 @predicate
 def more_right_where_sure(facts: Facts) -> bool:
-    """The most confident predictions are right more often than all are."""
+    """The most confident predictions are correct more often than predictions overall."""
     return facts["evaluation"]["most_confident_bin"]["accuracy"] > facts["evaluation"]["accuracy"]
 
 
 @predicate
 def overconfident(facts: Facts) -> bool:
-    """The mean confidence lies above the interval of the accuracy."""
+    """The mean confidence lies above the confidence interval of the accuracy."""
     return facts["evaluation"]["mean_confidence"] > facts["evaluation"]["accuracy_interval"][1]
 
 
 @predicate
 def underconfident(facts: Facts) -> bool:
-    """The mean confidence lies below the interval of the accuracy."""
+    """The mean confidence lies below the confidence interval of the accuracy."""
     return facts["evaluation"]["mean_confidence"] < facts["evaluation"]["accuracy_interval"][0]
 
 
 @predicate
 def calibrated(facts: Facts) -> bool:
-    """Neither, and on average over the ranges confidence and accuracy are close."""
+    """Neither over- nor underconfident, and averaged over the bins, confidence and accuracy are close."""
     error = facts["evaluation"]["calibration"]["expected_calibration_error"]
     return error <= CALIBRATED and not overconfident(facts) and not underconfident(facts)
 
 
 @predicate
 def uncommitted_changes(facts: Facts) -> bool:
-    """The run was made from a Git repository with uncommitted changes."""
+    """The run used a Git repository with uncommitted changes."""
     git = facts["provenance"]["git"]
     return git is not None and not git["clean"]
 
 
 @predicate
 def useful(facts: Facts) -> bool:
-    """Better than every baseline, on photographs."""
+    """The model beats every baseline, on real photographs."""
     return (
         not no_better_than_a_guess(facts)
         and better_than_majority(facts)
@@ -595,37 +595,37 @@ def useful(facts: Facts) -> bool:
 
 @predicate
 def all_runs_compared(facts: Facts) -> bool:
-    """Every run was trained by every trainer, for all its epochs."""
+    """Every run was trained by every trainer, for all of its epochs."""
     return facts["comparison"]["others"] == 0
 
 
 @predicate
 def compared_for_fewer_epochs(facts: Facts) -> bool:
-    """The trainers were compared over fewer epochs than the selected combination is trained for."""
+    """The trainers were compared over fewer epochs than the selected combination was trained for."""
     return facts["comparison"]["epochs"] < facts["settings"]["epochs"]
 
 
 @predicate
 def shuffled(facts: Facts) -> bool:
-    """The selected model was trained on images shuffled anew in each epoch."""
+    """The selected model was trained on images reshuffled every epoch."""
     return facts["settings"]["shuffle"]
 
 
 @predicate
 def nesterov_used(facts: Facts) -> bool:
-    """Some combination has Nesterov momentum."""
+    """Some combination uses Nesterov momentum."""
     return any(row.get("nesterov", False) for row in facts["leaderboard"]["rows"])
 
 
 @predicate
 def dampening_used(facts: Facts) -> bool:
-    """Some combination has dampening."""
+    """Some combination uses dampening."""
     return any(row.get("dampening", 0) > 0 for row in facts["leaderboard"]["rows"])
 
 
 @predicate
 def size_or_length_varied(facts: Facts) -> bool:
-    """Combinations differ in the batch size, the epochs or the network."""
+    """Combinations differ in batch size, epochs or network."""
     varied = {parameter["name"] for parameter in facts["hyperparameters"]}
     return bool(varied & {"batch_size", "epochs", "hidden", "activation"})
 
@@ -635,7 +635,7 @@ def _differs_from_logistic_regression(facts: Facts) -> bool:
 
 
 def _separating(rows: list[Facts], failed: Callable[[Facts], bool]) -> list[str]:
-    """The hyperparameters of which every row that failed has a larger value than every other row."""
+    """Return the hyperparameters whose value is larger in every failed row than in every other row."""
     of_failed = [row for row in rows if failed(row)]
     of_others = [row for row in rows if not failed(row)]
     if not of_failed or not of_others:

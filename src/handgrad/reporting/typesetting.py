@@ -1,22 +1,22 @@
-"""The report's Markdown, which also reads well on GitHub, prepared for Pandoc's writers.
+"""Prepare the report's Markdown, which is also readable on GitHub, for Pandoc's writers.
 
-GitHub knows no captions: there the caption of a figure or table is a paragraph that begins with its name and
-number, `<span id="figure-x">**Figure 1.**</span>`, below the figure or above the table. Here it becomes a
-true caption, in Pandoc's syntax tree (as JSON; pandoc-types, Text.Pandoc.Definition). A highlighted
-quotation, such as `> [!WARNING]`, becomes a box without the heading that says the kind.
+GitHub has no captions: in the Markdown, a caption is a paragraph that begins with the label of its figure or
+table, `<span id="figure-x">**Figure 1.**</span>`, below the figure or above the table. Here it becomes a
+proper caption in Pandoc's syntax tree (as JSON; pandoc-types, Text.Pandoc.Definition). An alert, such as
+`> [!WARNING]`, becomes a box without the heading that names its type.
 """
 
 import json
 from typing import Any
 
 Node = dict[str, Any]
-# Where the contents go: after the first chapter, which is the summary.
+# Table of contents, placed after the first chapter, which is the summary.
 CONTENTS = {"html": "<!--contents-->", "pdf": "#contents"}
 BOXES = {"note", "tip", "important", "warning", "caution"}
 
 
 def typeset(document: Node, form: str) -> Node:
-    """The syntax tree of a report, changed for Pandoc's writer of HTML, or of Typst for a PDF."""
+    """Adapt a report's syntax tree to Pandoc's HTML writer, or to its Typst writer for a PDF."""
     finish = {"html": _for_html, "pdf": _for_typst}[form]
     blocks = [finished for block in _captioned(document["blocks"]) for finished in finish(block)]
     chapters = [place for place, block in enumerate(blocks) if block["t"] == "Header" and block["c"][0] == 1]
@@ -26,7 +26,7 @@ def typeset(document: Node, form: str) -> Node:
 
 
 def _captioned(blocks: list[Node]) -> list[Node]:
-    """The blocks, each caption within the figure or table that it belongs to."""
+    """Move each caption into the figure or table it belongs to."""
     result: list[Node] = []
     for block in blocks:
         if _caption_of(block, "figure") and result and result[-1]["t"] == "Figure":
@@ -39,7 +39,7 @@ def _captioned(blocks: list[Node]) -> list[Node]:
 
 
 def _caption_of(block: Node, kind: str) -> str:
-    """The name under which a paragraph is the caption of a figure or table; empty if it is none."""
+    """Return the id of the figure or table that a paragraph captions; empty if it is not a caption."""
     if block["t"] != "Para" or block["c"][0]["t"] != "Span":
         return ""
     name: str = block["c"][0]["c"][0][0]
@@ -47,7 +47,7 @@ def _caption_of(block: Node, kind: str) -> str:
 
 
 def _with_caption(block: Node, paragraph: Node) -> Node:
-    """A figure or table with the paragraph as its caption, known by the name that the paragraph had."""
+    """Return a figure or table with the paragraph as its caption, and the paragraph's id as its own."""
     span, *text = paragraph["c"]
     (name, classes, attributes), number = span["c"]
     caption = [None, [{"t": "Plain", "c": number + text}]]
@@ -55,7 +55,7 @@ def _with_caption(block: Node, paragraph: Node) -> Node:
 
 
 def _for_html(block: Node) -> list[Node]:
-    """A table scrolls in a region of its own, which the keyboard can reach, below its caption."""
+    """Put a table in a scrollable, keyboard-accessible region below its caption."""
     if _is_box(block):
         return [{"t": "Div", "c": [["", block["c"][0][1], [["role", "note"]]], block["c"][1][1:]]}]
     if block["t"] != "Table":
@@ -69,7 +69,7 @@ def _for_html(block: Node) -> list[Node]:
 
 
 def _for_typst(block: Node) -> list[Node]:
-    """Pandoc's Typst writer drops the classes of boxes and the alternative texts of images."""
+    """Keep the classes of boxes and the alt text of images, which Pandoc's Typst writer drops."""
     if _is_box(block):
         kind = block["c"][0][1][0]
         _, first, *others = block["c"][1]
@@ -93,7 +93,7 @@ def _raw(source: str) -> Node:
 
 
 def text_of(nodes: list[Node]) -> str:
-    """The text of inlines, without their markup."""
+    """Return the text of inline nodes, without markup."""
     return "".join(map(_inline_text, nodes))
 
 
@@ -106,5 +106,5 @@ def _inline_text(node: Node) -> str:
         return str(content)
     if kind in ("Code", "Math"):
         return str(content[1])
-    # Of these the text comes after attributes, the kind of quotation or the list of citations.
+    # In these nodes, the text follows the attributes, the quotation type or the list of citations.
     return text_of(content[1] if kind in ("Span", "Link", "Image", "Quoted", "Cite") else content)

@@ -1,4 +1,4 @@
-"""How the report words facts: every number by a named filter, every text escaped for Markdown."""
+"""Template filters that format facts for the report: one per kind of number, and escaping for Markdown."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -19,7 +19,7 @@ SUPERSCRIPTS = str.maketrans(f"{MINUS}0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸�
 
 
 def percent(fraction: float | None) -> Markup:
-    """A fraction in per cent: 0.8574 as 85.7%; what is not all or nothing is not rounded to it."""
+    """A fraction as a percentage: 0.8574 as 85.7%; only exactly 0 or 1 is shown as 0% or 100%."""
     if fraction is None:
         return NONE
     if 0.9995 <= fraction < 1:
@@ -30,7 +30,7 @@ def percent(fraction: float | None) -> Markup:
 
 
 def interval(bounds: Sequence[float]) -> Markup:
-    """Two fractions in per cent, as 84.2-87.3%, with a dash."""
+    """Two fractions as a range of percentages with an en dash: 84.2-87.3%."""
     low, high = bounds
     return Markup(f"{100 * low:.1f}{DASH}{100 * high:.1f}%")
 
@@ -52,27 +52,27 @@ def points_interval(bounds: Sequence[float]) -> Markup:
 
 
 def count(number: int | None) -> Markup:
-    """A number of things: 9037 as 9,037."""
+    """A count with thousands separators: 9037 as 9,037."""
     return NONE if number is None else Markup(f"{number:,}")
 
 
 def none_or_count(number: int) -> Markup:
-    """A number of things; none of them in a word."""
+    """A count, with zero as a word."""
     return Markup("none") if number == 0 else count(number)
 
 
 def counted(number: int, thing: str, things: str = "") -> Markup:
-    """A number of things, named: 1 run, 9 runs."""
+    """A count with its noun: 1 run, 9 runs."""
     return Markup(f"{count(number)} {thing if number == 1 else things or thing + 's'}")
 
 
 def all_of(number: int, thing: str) -> Markup:
-    """Every one of a number of things: all 9 runs, the only run."""
+    """All of a number of things: all 9 runs, the only run."""
     return Markup(f"the only {thing}" if number == 1 else f"all {counted(number, thing)}")
 
 
 def plural(number: int, one: str, many: str) -> Markup:
-    """The word that agrees with a number: is, are."""
+    """The word that agrees with a count: is, are."""
     return Markup(one if number == 1 else many)
 
 
@@ -82,7 +82,7 @@ def last_of(number: int, thing: str) -> Markup:
 
 
 def signif(number: float | None, digits: int = 3) -> Markup:
-    """A measured number to so many significant digits: 0.35071 as 0.351; by powers of ten where needed."""
+    """A measured number to `digits` significant digits: 0.35071 as 0.351; scientific notation if needed."""
     if number is None:
         return NONE
     if number == 0:
@@ -92,7 +92,7 @@ def signif(number: float | None, digits: int = 3) -> Markup:
 
 
 def exact(number: float) -> Markup:
-    """A number that was chosen, not measured, with all its digits."""
+    """A number that was chosen rather than measured, with all its digits."""
     decimal = Decimal(repr(number)).normalize()
     return _number(f"{decimal:f}") if -6 < decimal.adjusted() < 7 else _scientific(decimal)
 
@@ -105,63 +105,63 @@ def setting(value: Any) -> Markup:
 
 
 def label(name: str) -> Markup:
-    """What people call the hyperparameter of a name."""
+    """The display name of a hyperparameter."""
     return escaped(HYPERPARAMETERS[name].label)
 
 
 def p_value(probability: float) -> Markup:
-    """A probability as p = 0.031; what lies below 0.001 only as that."""
+    """A p-value as p = 0.031, or p < 0.001 if smaller than that."""
     text = "p < 0.001" if probability < 0.001 else f"p = {probability:.2g}"
     return Markup(text.replace(" ", SPACE))
 
 
 def probability(value: float) -> Markup:
-    """A probability as 0.031, for a column of them."""
+    """A probability as 0.031, for table columns."""
     return Markup("< 0.001".replace(" ", SPACE) if value < 0.001 else f"{value:.2g}")
 
 
 def escaped(text: str) -> Markup:
-    """A text as Markdown that shows it as it is, on one line, in Pandoc's dialect and in GitHub's."""
+    """Escape text so that Markdown, Pandoc's or GitHub's, shows it verbatim on one line."""
     line = " ".join(re.sub(r"[\x00-\x1f\x7f]", " ", text).split())
     line = re.sub(r"([\\`*_{}\[\]()<>#$&~^|@!])", r"\\\1", line)
-    line = re.sub(r"(\"|(?<!\w)'|'(?!\w)|-(?=-)|\.(?=\.))", r"\\\1", line)  # become other signs
-    line = re.sub(r":(?=\S)", r"\:", line)  # :name: is an emoji, http:// a link, and so is www.
+    line = re.sub(r"(\"|(?<!\w)'|'(?!\w)|-(?=-)|\.(?=\.))", r"\\\1", line)  # smart punctuation
+    line = re.sub(r":(?=\S)", r"\:", line)  # :name: is an emoji; http:// and www. are links
     line = re.sub(r"(?<=www)\.", r"\.", line)
-    line = re.sub(r"^(\w*)([-+.])(?=[-\s]|$)", r"\1\\\2", line)  # "- " and "1. " begin lists
+    line = re.sub(r"^(\w*)([-+.])(?=[-\s]|$)", r"\1\\\2", line)  # "- " and "1. " start lists
     return Markup(line)
 
 
 def sentence(text: str) -> Markup:
-    """A text with a capital letter at its beginning."""
+    """Text with its first letter capitalised."""
     text = escaped(text) if not isinstance(text, Markup) else text
     return Markup(text[:1].upper() + text[1:])
 
 
 def code(text: str) -> Markup:
-    """A text in the type of a program; only escaped where it holds what would end that, or a table's cell."""
+    """Text as inline code; only escaped if it contains characters that would end the code or a table cell."""
     return Markup(f"`{text}`") if re.fullmatch(r"[^`|\s]+(?: [^`|\s]+)*", text) else escaped(text)
 
 
 def listing(texts: Iterable[str]) -> Markup:
-    """Several texts as one: a, b and c."""
+    """Several texts as a list: a, b and c."""
     *first, last = [text if isinstance(text, Markup) else escaped(text) for text in texts]
     return Markup(f"{', '.join(first)} and {last}" if first else last)
 
 
 def yaml_text(text: str) -> Markup:
-    """A text as a value of the YAML at the top of the report, where texts are Markdown."""
+    """Text as a value in the report's YAML front matter, which Pandoc parses as Markdown."""
     return Markup('"' + str(escaped(text)).replace("\\", "\\\\").replace('"', '\\"') + '"')
 
 
 def yaml_block(content: Any) -> Markup:
-    """A mapping as a fenced block of YAML."""
+    """A mapping as a fenced YAML code block."""
     text = yaml.safe_dump(content, sort_keys=False, default_flow_style=None, allow_unicode=True, width=10_000)
     fence = "`" * max([3, *(len(run) + 1 for run in re.findall("`+", text))])
     return Markup(f"{fence}yaml\n{text}{fence}")
 
 
 def one_line(text: str) -> Markup:
-    """A text that a template spreads over several lines, on one; no-break spaces stay."""
+    """Join text that a template spreads over several lines; non-breaking spaces are kept."""
     return Markup(re.sub(r"[ \n]+", " ", text).strip(" "))
 
 
@@ -174,13 +174,13 @@ def detail(line: str) -> Markup:
 
 
 def columns(lines: str) -> Markup:
-    """The head of a table from one line for each column, its heading followed by its alignment."""
+    """The header of a table, from one line per column: its heading, then its alignment."""
     headings, alignments = zip(*(line.rsplit(maxsplit=1) for line in lines.strip().splitlines()), strict=True)
     return Markup(f"| {' | '.join(headings)} |\n|{'|'.join(alignments)}|\n")
 
 
 def row(lines: str) -> Markup:
-    """A row of a table from several lines; each cell begins with a vertical bar."""
+    """A table row from several lines; each cell begins with a vertical bar."""
     return Markup(f"{one_line(lines)} |\n")
 
 

@@ -1,1 +1,1 @@
-"""Every plot of the report, one function each: numbers and images in, a matplotlib figure out."""
+"""The report's figures, one function each, from numbers and images to a matplotlib figure."""

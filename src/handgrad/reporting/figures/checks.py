@@ -1,4 +1,4 @@
-"""The figures of a check of someone's code: errors by layer, trajectories, loss curves."""
+"""Figures for checks of submitted code: errors by layer, trajectories, loss curves."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 from handgrad.reporting.figures.style import BLUE, GREY, VERMILION, new_figure, styled, whole_numbers
 
-# Relative errors from rounding to wrong; what is smaller, or exactly zero, is drawn at the lower end.
+# Range of relative errors, from rounding to wrong; smaller ones, including zero, are drawn at the lower end.
 LOWEST, HIGHEST = 1e-17, 1e2
 TOLERANCE = 1e-5
 CURVES = 6
@@ -14,9 +14,9 @@ CURVES = 6
 
 @styled
 def gradient_errors(layers: list[dict[str, Any]], name: str) -> Figure:
-    """The relative error of each layer's gradients; `layers` is `errors` in a finding of check.json.
+    """Plot the relative error of each layer's gradients; `layers` is `errors` in a finding of check.json.
 
-    An error of None, of a wrong shape or a number that is not finite, is drawn as the largest.
+    An error of None, for a wrong shape or a non-finite number, is drawn at the upper end.
     """
     figure = new_figure(2.8, "Relative error of the gradients by layer", f"{name}, against autograd")
     axes = figure.subplots()
@@ -38,7 +38,7 @@ def gradient_errors(layers: list[dict[str, Any]], name: str) -> Figure:
 
 @styled
 def trajectories(trainings: list[dict[str, Any]], name: str) -> Figure:
-    """How far the parameters are from torch.optim.SGD's, step by step, and the losses on the way."""
+    """Plot the distance of the parameters from those of torch.optim.SGD, and the losses, step by step."""
     figure = new_figure(5.6, "Training step by step, beside torch.optim.SGD", name)
     upper, lower = figure.subplots(2, 1, sharex=True)
     for number, training in enumerate(trainings[:CURVES]):

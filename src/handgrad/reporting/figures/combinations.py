@@ -1,4 +1,4 @@
-"""Figures with one row or point a combination: the leaderboard and the agreement of the trainers."""
+"""Figures with one row or point per combination: the leaderboard and the agreement of the trainers."""
 
 from typing import Any
 
@@ -24,17 +24,17 @@ from handgrad.reporting.figures.style import (
 )
 
 LEADERBOARD_ROWS = 20
-# More points than this are small, and one bitmap, or the file would grow with every run.
+# With more points than this, draw them small and rasterised, so that the file does not grow with every run.
 MANY_RUNS = 100
-# Of the columns beside the leaderboard, in points: the width of a character, and the space between columns.
+# Columns beside the leaderboard, in points: the width of a character and the gap between columns.
 CHARACTER, GAP = 5, 12
-# The distance from 1 to the next number of 64 bits.
+# The distance from 1.0 to the next larger float64 (machine epsilon).
 FLOAT64_STEP = 2.0**-52
 
 
 @styled
 def leaderboard(selection: Selection, baselines: dict[str, float], data: str) -> Figure:
-    """Validation accuracy of the best combinations and the last one, with 95% Wilson intervals.
+    """Plot the validation accuracy of the best combinations and the last one, with 95% Wilson intervals.
 
     Args:
         selection: the content of selection.json.
@@ -45,7 +45,7 @@ def leaderboard(selection: Selection, baselines: dict[str, float], data: str) ->
     shown = ranking if len(ranking) <= LEADERBOARD_ROWS else [*ranking[: LEADERBOARD_ROWS - 1], ranking[-1]]
     positions = np.arange(len(shown))
     if len(shown) < len(ranking):
-        # An empty row stands for those left out.
+        # An empty row marks the omitted combinations.
         positions[-1] += 1
     images = f"{selection['validation_images']:,} validation images"
     figure = new_figure(
@@ -84,7 +84,7 @@ def leaderboard(selection: Selection, baselines: dict[str, float], data: str) ->
 
 
 def _columns(axes: Axes, positions: NDArray[np.int_], rows: list[Row]) -> None:
-    """Write rank and hyperparameters of the rows in columns at the left of the axis, with heads."""
+    """Write the rank and hyperparameters of the rows in columns left of the axis, with headings."""
     look: dict[str, Any] = {"textcoords": "offset points", "horizontalalignment": "right", "fontsize": 8}
     beside = axes.get_yaxis_transform()
     columns = {"Rank": [f"{row['rank']:,}" for row in rows]}
@@ -102,9 +102,9 @@ def _columns(axes: Axes, positions: NDArray[np.int_], rows: list[Row]) -> None:
 
 @styled
 def trainer_agreement(comparison: Comparison, data: str) -> Figure:
-    """The largest differences between the trainers in every run, in the order of the config.
+    """Plot the largest differences between the trainers in every run, in config order.
 
-    `comparison` is the content of comparison.json. The scale is logarithmic with 0 at its foot.
+    `comparison` is the content of comparison.json. The scale is logarithmic, with 0 at the bottom.
     """
     runs, tolerance = comparison["runs"], comparison["tolerance"]
     figure = new_figure(

@@ -25,11 +25,11 @@ from handgrad.reporting.figures.style import (
     whole_numbers,
 )
 
-# Colours and lines of the best runs: the lines tell them apart in a print without colours.
+# Colours and line styles of the best runs; the line styles distinguish them in black and white.
 BEST = [(BLUE, "-"), (VERMILION, "--"), (GREEN, "-."), (ORANGE, ":"), (PURPLE, (0, (6, 1)))]
-# An axis is logarithmic where the largest loss is more than so many times the smallest.
+# Use a logarithmic axis if the largest loss is more than this many times the smallest.
 WIDE_RANGE = 30
-# More pale curves than this become one bitmap, or the file would grow with every run.
+# Rasterise the pale curves if there are more than this, so that the file does not grow with every run.
 MANY_CURVES = 40
 
 
@@ -42,17 +42,17 @@ class Curve(NamedTuple):
 
     @property
     def finite(self) -> pd.DataFrame:
-        """The epochs before the first loss that is not a finite number."""
+        """Return the epochs before the first non-finite loss."""
         finite = np.isfinite(self.history[["training_loss", "validation_loss"]].to_numpy()).all(axis=1)
         return self.history[np.logical_and.accumulate(finite)]
 
 
 @styled
 def training_curves(curves: Sequence[Curve], classes: int, seed: int, data: str) -> Figure:
-    """Loss and accuracy by epoch: above, the selected run in training and validation; below, all runs.
+    """Plot loss and accuracy by epoch: training and validation of the selected run above, all runs below.
 
-    `curves` are of the same seed and ranked, the selected run first. A diverged run is drawn as far as it
-    is finite, with a cross at its last finite loss.
+    `curves` share one seed and are ranked, with the selected run first. A diverged run is drawn up to its
+    last finite loss, which is marked with a cross.
     """
     figure = new_figure(6.8, "Loss and accuracy during training", f"{data}, seed {seed}")
     panels = figure.subplots(2, 2, sharex=True)
@@ -81,7 +81,7 @@ def training_curves(curves: Sequence[Curve], classes: int, seed: int, data: str)
 
 
 def _all_runs(axes: Axes, curves: Sequence[Curve], column: str) -> None:
-    """Draw a column of every history: the best in colour, the others pale, diverged ones up to a cross."""
+    """Draw a column of every history: the best in colour, others pale, diverged ones ending in a cross."""
     finished = [curve for curve in curves if not curve.diverged]
     best, others = finished[: len(BEST)], finished[len(BEST) :]
     if others:
@@ -101,14 +101,14 @@ def _all_runs(axes: Axes, curves: Sequence[Curve], column: str) -> None:
 
 
 def _diverged_runs(axes: Axes, histories: Sequence[pd.DataFrame], column: str) -> None:
-    """Draw diverged runs within the limits that the others set; a run above them is cut at the edge."""
+    """Draw diverged runs within the axis limits of the others; a run above them is clipped at the edge."""
     if not histories:
         return
     low, high = axes.get_ylim()
     _bundle(axes, histories, column, color=VERMILION, linestyle=":", label=None)
     axes.set_ylim(low, high)
     if column.endswith("loss"):
-        # A run without one finite epoch gets its cross at the first, at the upper edge.
+        # A run without any finite epoch gets its cross at the first epoch, at the upper edge.
         ends = [rows[["epoch", column]].to_numpy()[-1] if len(rows) else (1, high) for rows in histories]
         epochs, losses = np.array(ends).T
         label = f"{len(histories):,} diverged (cross: last finite loss)"
@@ -116,14 +116,14 @@ def _diverged_runs(axes: Axes, histories: Sequence[pd.DataFrame], column: str) -
 
 
 def _bundle(axes: Axes, histories: Sequence[pd.DataFrame], column: str, **look: Any) -> None:
-    """Draw a column of many histories as thin lines, the thinner where they are many."""
+    """Draw a column of several histories as thin lines, thinner if there are many."""
     lines = [history[["epoch", column]].to_numpy() for history in histories]
     many = len(lines) > MANY_CURVES
     axes.add_collection(LineCollection(lines, linewidths=0.3 if many else 0.7, rasterized=many, **look))
 
 
 def _line(axes: Axes, history: pd.DataFrame, column: str, **look: Any) -> None:
-    """Draw a column of one history; a single epoch makes no line and is shown as a dot."""
+    """Draw a column of one history; a single epoch is shown as a dot."""
     axes.plot(history["epoch"], history[column], marker="o" if len(history) == 1 else "", **look)
 
 

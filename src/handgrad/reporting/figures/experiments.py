@@ -1,4 +1,4 @@
-"""The figure of the selected runs of several experiments."""
+"""The figure that compares the selected runs of several experiments."""
 
 from collections.abc import Mapping
 
@@ -11,7 +11,7 @@ from handgrad.reporting.figures.style import new_figure, percentages, styled, wh
 
 @styled
 def experiment_curves(histories: Mapping[str, pd.DataFrame]) -> Figure:
-    """Validation loss and accuracy by epoch of the selected run of each experiment, by its name."""
+    """Plot validation loss and accuracy by epoch of each experiment's selected run; keys are their names."""
     figure = new_figure(3.6, "Validation of the selected runs", "By epoch, one line for each experiment")
     losses, accuracies = figure.subplots(1, 2, sharex=True)
     for position, (name, history) in enumerate(histories.items()):

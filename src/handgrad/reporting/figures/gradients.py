@@ -1,4 +1,4 @@
-"""The figure of the error of finite differences against their step."""
+"""The figure of the error of finite differences against their step size."""
 
 from typing import Literal
 
@@ -8,15 +8,15 @@ from matplotlib.figure import Figure
 from handgrad.records.gradient_check import EpsilonSweep
 from handgrad.reporting.figures.style import BLUE, GREY, VERMILION, new_figure, styled
 
-# How far above the measured errors the guides run, as a factor.
+# Factor by which the guide lines lie above the measured errors.
 CLEARANCE = 4
 
 
 @styled
 def epsilon_sweep(sweep: EpsilonSweep) -> Figure:
-    """Relative error of forward and central differences by step, with guides of slope 1 and 2.
+    """Plot the relative error of forward and central differences by step, with guides of slope 1 and 2.
 
-    `sweep` is the part `epsilon_sweep` of check.json.
+    `sweep` is `epsilon_sweep` in check.json.
     """
     network = "-".join(map(str, sweep["network"]))
     loss = sweep["loss"].replace("_", " ")
@@ -45,6 +45,6 @@ def epsilon_sweep(sweep: EpsilonSweep) -> Figure:
 
 
 def _power_of_ten(number: float) -> str:
-    """3.2e-08 as 3.2 x 10^-8, typeset."""
+    """Typeset a number in scientific notation: 3.2e-08 as 3.2 x 10^-8."""
     mantissa, exponent = f"{number:.1e}".split("e")
     return rf"${mantissa} \times 10^{{{int(exponent)}}}$"

@@ -17,7 +17,7 @@ ERRORS_PER_ROW = 6
 
 @styled
 def sample_images(split: Split, classes: Sequence[str], data: str) -> Figure:
-    """The first images of each class, one row a class."""
+    """Show the first images of each class, one row per class."""
     figure = new_figure(
         0.5 + 0.56 * len(classes),
         "Training images by class",
@@ -35,9 +35,9 @@ def sample_images(split: Split, classes: Sequence[str], data: str) -> Figure:
 
 @styled
 def misclassified_images(test: Split, errors: pd.DataFrame, shown: int, data: str) -> Figure:
-    """The `shown` most confident errors of the selected model, with classes and confidence.
+    """Show the `shown` most confident errors of the selected model, with classes and confidence.
 
-    `errors` are the rows of predictions.csv with a wrong prediction; there may be none.
+    `errors` are the rows of predictions.csv with a wrong prediction, possibly none.
     """
     worst = errors.sort_values("confidence", ascending=False, kind="stable").head(shown)
     rows = max(1, -(-len(worst) // ERRORS_PER_ROW))
@@ -64,5 +64,5 @@ def misclassified_images(test: Split, errors: pd.DataFrame, shown: int, data: st
 
 
 def _show(axes: Axes, image: NDArray[np.uint8]) -> None:
-    """Draw an image, [3, height, width], every pixel as a square."""
+    """Draw an image, [3, height, width], with every pixel as a square."""
     axes.imshow(image.transpose(1, 2, 0), interpolation="nearest")

@@ -12,7 +12,7 @@ from handgrad.reporting.figures.style import BLUE, GREY, INK, new_figure, percen
 
 @styled
 def confusion_matrix(evaluation: Scores, data: str) -> Figure:
-    """Counts, and percentages of each true class, by true (rows) and predicted class (columns).
+    """Plot counts, and percentages of each true class, by true class (rows) and predicted class (columns).
 
     `evaluation` is the content of evaluation.json.
     """
@@ -51,7 +51,7 @@ def confusion_matrix(evaluation: Scores, data: str) -> Figure:
 
 @styled
 def calibration(evaluation: Scores, data: str) -> Figure:
-    """Reliability diagram: accuracy by confidence with 95% Wilson intervals, above the number of images.
+    """Plot a reliability diagram: accuracy by confidence, with 95% Wilson intervals, above image counts.
 
     `evaluation` is the content of evaluation.json.
     """

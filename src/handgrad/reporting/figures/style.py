@@ -1,4 +1,4 @@
-"""The one look of all figures, and how they become files that are equal to the byte in every run."""
+"""The common style of all figures, and saving them as files that are byte-identical in every run."""
 
 from pathlib import Path
 
@@ -9,15 +9,15 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-# The palette of Okabe and Ito (2008), which people with any colour vision tell apart.
+# The colour-blind-safe palette of Okabe and Ito (2008).
 BLUE, ORANGE, GREEN, VERMILION, PURPLE = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7"
 INK, GREY, PALE = "#222222", "#767676", "#BBBBBB"
 
-# Inches: the width of the text on an A4 page, 16 cm.
+# In inches: the text width of an A4 page, 16 cm.
 WIDTH = 6.3
 POINT = 1 / 72
 
-# Decorates what makes or saves a figure: matplotlib's defaults, whatever the user's own, and then ours.
+# Decorator for functions that create or save figures: matplotlib's defaults, not the user's, plus our style.
 styled = matplotlib.style.context(
     [
         "default",
@@ -58,12 +58,12 @@ styled = matplotlib.style.context(
 
 
 def new_figure(height: float, title: str, data: str) -> Figure:
-    """An empty figure as wide as the page's text and `height` inches high, headed by what it shows.
+    """Create an empty figure as wide as the text and `height` inches high, with a title.
 
-    Below the title stands the name of the data, which may be too long for the same line.
+    The name of the data goes below the title, since both may be too long for one line.
     """
     figure = Figure(figsize=(WIDTH, height))
-    # The layout keeps the space of the title alone; its empty second line is where the data are named.
+    # The layout reserves space only for the title; its empty second line holds the name of the data.
     figure.suptitle(f"{title}\n", x=0.01, horizontalalignment="left")
     figure.text(0.01, 1 - 17 * POINT / height, data, verticalalignment="top")
     return figure
@@ -71,21 +71,21 @@ def new_figure(height: float, title: str, data: str) -> Figure:
 
 @styled
 def save(figure: Figure, path: Path, file_format: str) -> None:
-    """Write a figure as "svg" or "png", without date and version, so that equal figures are equal files."""
+    """Save a figure as "svg" or "png", without date or version, so that equal figures give equal files."""
     metadata = {"Date": None, "Creator": None} if file_format == "svg" else {"Software": None}
     figure.savefig(path, format=file_format, metadata=metadata)
 
 
 def whole_numbers(axes: Axes) -> None:
-    """Put the ticks of the x axis on whole numbers: epochs, runs."""
+    """Put the ticks of the x-axis on integers, such as epochs or runs."""
     axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True, steps=[1, 2, 5, 10], min_n_ticks=1))
 
 
 def percentages(axis: Axis) -> None:
-    """Write the fractions along an axis in per cent."""
+    """Format the fractions along an axis as percentages."""
     axis.set_major_formatter(lambda fraction, _: f"{100 * fraction:.4g}%")
 
 
 def percent(fraction: float) -> str:
-    """0.8575 as "85.8%"."""
+    """Format a fraction as a percentage: 0.8575 as "85.8%"."""
     return f"{100 * fraction:.1f}%"
