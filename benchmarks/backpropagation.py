@@ -1,13 +1,13 @@
-"""Time of loss.backward() over the time of backpropagation by hand, forward pass excluded on both sides.
+"""Time of loss.backward() divided by that of backpropagation by hand, excluding the forward pass in both.
 
     python benchmarks/backpropagation.py [--dtype float32] [--threads 1] [--turns 9] [--output times.csv]
 
-The network is MyMLP with relu, the loss cross entropy. The contenders take turns of a few passes, each pass
-after a forward pass of its own; a ratio is the median over the turns, with its quartiles:
+The network is MyMLP with relu, the loss cross entropy. The contenders take turns of a few passes, each after
+its own forward pass. Each ratio is the median over the turns, with its quartiles. The contenders are:
 
-* autograd: loss.backward(), on a fresh graph, with the gradients None before (the default of zero_grad);
+* autograd: loss.backward(), on a fresh graph, with gradients initially None (the default of zero_grad);
 * buffers: Buffers.propagate, the preallocated variant that train_manual_backprop uses;
-* plain: backpropagation(), its checks of shapes and labels included.
+* plain: backpropagation(), including its validation of shapes and labels.
 """
 
 import argparse
@@ -141,7 +141,7 @@ def plain(model: MyMLP, inputs: Tensor, labels: Tensor) -> Callable[[], float]:
 
 
 def processor() -> str:
-    """The name of the CPU; on Linux only /proc knows it."""
+    """Return the name of the CPU, which on Linux is only available from /proc."""
     information = Path("/proc/cpuinfo")
     if information.exists():
         for line in information.read_text().splitlines():

@@ -1,8 +1,8 @@
-"""What the gradient checks catch, and whether they accuse correct gradients.
+"""Detection rate and false alarms of the gradient checks.
 
-Random networks of up to four layers with all activations, losses and batches of 1 to 16, a third of them with
-weights and inputs that saturate them. Their gradients are checked as they are, which must pass; then with an
-error of a relative size planted, in one entry that is not zero or in all, which must be caught.
+The networks are random, with up to four layers, all activations and losses, and batches of 1 to 16; a third
+have weights and inputs that saturate them. Their correct gradients must pass the checks. Then an error of
+known relative size is planted in one nonzero entry or in all entries, and must be detected.
 
     python benchmarks/gradient_checks.py --networks 1000 --planted 200 --output docs/gradient-checks.md
 """
@@ -26,7 +26,7 @@ SIZES = [10.0**-exponent for exponent in range(1, 9)]
 DTYPES = {"float64": torch.float64, "float32": torch.float32}
 Case = tuple[MyNet, Tensor, Tensor, str]
 Check = Callable[..., Any]
-SAMPLES = 4  # weights, and biases, of each layer by central differences
+SAMPLES = 4  # weights, and as many biases, of each layer checked by central differences
 
 
 def main() -> None:
@@ -53,7 +53,7 @@ def main() -> None:
 
 
 def draw(seed: int, dtype: torch.dtype) -> Case:
-    """A random network, a batch, and a loss."""
+    """Draw a random network, batch and loss."""
     torch.manual_seed(seed)
 
     def integer(low: int, high: int) -> int:
@@ -91,7 +91,7 @@ def every_difference(model: Any, inputs: Tensor, y_true: Tensor, loss: str, grad
 
 
 def false_alarms(networks: int) -> tuple[Counter[tuple[str, str]], Counter[tuple[str, str, str]]]:
-    """By check and dtype: the correct networks that were accused; and how many parameters were judged."""
+    """Count false alarms by check and dtype, and the parameters by their outcome."""
     alarms: Counter[tuple[str, str]] = Counter()
     judged: Counter[tuple[str, str, str]] = Counter()
     for dtype in DTYPES:
@@ -112,7 +112,7 @@ def false_alarms(networks: int) -> tuple[Counter[tuple[str, str]], Counter[tuple
 
 
 def planted_errors(networks: int) -> Counter[tuple[str, str, str, float]]:
-    """By check, dtype, place and size: how many planted errors were caught."""
+    """Count the planted errors that were detected, by check, dtype, place and size."""
     caught: Counter[tuple[str, str, str, float]] = Counter()
     checks = {"autograd": by_autograd, "central differences": every_difference}
     for dtype in DTYPES:
@@ -126,7 +126,7 @@ def planted_errors(networks: int) -> Counter[tuple[str, str, str, float]]:
 
 
 def measurable(cases: Iterable[Case]) -> Iterator[tuple[Case, list[Tensor]]]:
-    """The cases whose largest gradient is neither tiny nor huge, and their gradients."""
+    """Yield the cases whose largest gradient is neither tiny nor huge, with their gradients."""
     for case in cases:
         gradients: Any = gradients_by_hand(*case)
         if 1e-6 < max(gradient.abs().max() for gradient in gradients) < 1e6:

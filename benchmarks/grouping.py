@@ -1,6 +1,6 @@
-"""Many short trainings: on this machine's cores, through Slurm as a job each, and through Slurm in groups.
+"""Time many short trainings: locally, with one Slurm job per training, and with grouped Slurm jobs.
 
-It starts the one-node Slurm of the tests, and trains one tiny network for each learning rate and momentum.
+This starts the tests' single-node Slurm, and trains one tiny network for each learning rate and momentum.
 
     python benchmarks/grouping.py --output benchmarks/results
 """
@@ -25,7 +25,7 @@ CORES = 2
 
 
 def make_project(folder: Path, trainings: int) -> None:
-    """A project whose sweep is so many trainings of two epochs: 10 learning rates, the rest as momenta."""
+    """Create a project that sweeps `trainings` two-epoch trainings: 10 learning rates, several momenta."""
     folder.mkdir()
     for name in ("Snakefile", "workflow", "src", "report", "profiles"):
         (folder / name).symlink_to(ROOT / name)
@@ -43,7 +43,7 @@ def make_project(folder: Path, trainings: int) -> None:
 
 
 def snakemake(folder: Path, *options: str) -> float:
-    """Run Snakemake in `folder` and return the seconds that it took."""
+    """Run Snakemake in `folder` and return the elapsed time in seconds."""
     start = time.perf_counter()
     command = [sys.executable, "-m", "snakemake", "--quiet", "all", *options]
     subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

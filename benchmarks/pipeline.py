@@ -1,11 +1,11 @@
-"""What the pipeline costs beyond the trainings' arithmetic: start-up, efficiency, growth.
+"""Overhead of the pipeline beyond the arithmetic of training: start-up, efficiency and scaling.
 
-* Start-up: a training of one epoch on 64 images, over `python -c "import torch"`, in turns.
-* Efficiency: the default run with `--cores 2`; the floor's time of all its trainings (see training.py) over
-  wall x cores. The floor is measured before and after, on one core alone and on both at once.
-* Growth: for 10, 100 and 1,000 combinations x 3 trainers, `snakemake --dry-run` over that of a bare Snakefile
-  with as many jobs and files, in turns; then the stages from the comparison to the report; one tiny
-  network is trained, and its files stand for every run.
+* Start-up: time of a one-epoch training on 64 images, relative to `python -c "import torch"`, in turns.
+* Efficiency: for the default run with `--cores 2`, the floor (see training.py) of all its trainings divided
+  by wall time x cores. The floor is measured before and after, on one core alone and on both at once.
+* Growth: for 10, 100 and 1,000 combinations x 3 trainers, the time of `snakemake --dry-run` relative to that
+  of a bare Snakefile with as many jobs and files, in turns; then the time of the stages from the comparison
+  to the report. Only one tiny network is trained, and its files are copied for every run.
 
     python benchmarks/pipeline.py --output benchmarks/results
 """
@@ -46,7 +46,7 @@ rule train:
 
 
 def start_up(folder: Path, prepared: Path, turns: int) -> pandas.DataFrame:
-    """Seconds of one-epoch trainings on a few images of `prepared`, and of what they cannot do without."""
+    """Time one-epoch trainings on a few images of `prepared`, and their unavoidable start-up, in seconds."""
     for name in ("train", "validation"):
         tensors = load_file(prepared / f"results/data/{name}.safetensors")
         save_file({key: value[:64].clone() for key, value in tensors.items()}, folder / f"{name}.safetensors")
@@ -75,7 +75,7 @@ def start_up(folder: Path, prepared: Path, turns: int) -> pandas.DataFrame:
 
 
 def floor_epoch(_: int = 0) -> float:
-    """Seconds of the floor of an epoch of the default run: 35 batches of 256 images, and the validation."""
+    """Time the floor of one epoch of the default run, in seconds: 35 batches of 256 images and validation."""
     torch.set_num_threads(1)
     epoch = floor(draw(torch.float64, 35))
     times = []
@@ -87,7 +87,7 @@ def floor_epoch(_: int = 0) -> float:
 
 
 def efficiency(folder: Path) -> pandas.Series:
-    """The default run's wall time, and the part of it that its matrix products take."""
+    """Return the wall time of the default run, and the fraction spent on its matrix products."""
     make_project(
         folder, yaml.safe_load((ROOT / "config.yaml").read_text()) | {"data": {"source": "synthetic"}}
     )
@@ -114,7 +114,7 @@ def efficiency(folder: Path) -> pandas.Series:
 
 
 def tiny_config(combinations: int) -> dict:
-    """A config of tiny networks with so many combinations: 10 learning rates, and the rest as momenta."""
+    """Return a config with `combinations` tiny networks: 10 learning rates, several momenta."""
     return {
         "data": {"source": "synthetic"},
         "model": {"hidden": [4]},
@@ -128,7 +128,7 @@ def tiny_config(combinations: int) -> dict:
 
 
 def snakemake(folder: Path, *options: str) -> float:
-    """Run Snakemake in `folder` and return the seconds that it took."""
+    """Run Snakemake in `folder` and return the elapsed time in seconds."""
     start = time.perf_counter()
     command = [sys.executable, "-m", "snakemake", "--quiet", "all", "--cores", str(CORES), *options]
     subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL)
@@ -150,7 +150,7 @@ def train_one(folder: Path) -> None:
 
 
 def fill_runs(source: Path, folder: Path) -> None:
-    """The results of `source`, with its one run copied for each combination."""
+    """Copy the results of `source`, duplicating its one run for each combination."""
     shutil.copytree(source / "results", folder / "results", ignore=shutil.ignore_patterns("runs"))
     one = source / "results/runs/lr~0.01/weight_decay~0.0/momentum~0.0/seed~256"
     grid = yaml.safe_load((folder / "config.yaml").read_text())["grid"]

@@ -1,19 +1,19 @@
-"""Time of an epoch, training and validation, relative to that of its unavoidable matrix products.
+"""Time of one epoch of training and validation, relative to that of its unavoidable matrix products.
 
     python benchmarks/training.py --output benchmarks/results
 
 The network is MyMLP (3072-512-128-32-2, relu, cross entropy), trained in batches of 256 by SGD with momentum
-and weight decay on inputs drawn at random. The contenders take turns of a few batches and a validation pass,
-in an order drawn anew each time; a ratio is the median over the turns, with its quartiles:
+and weight decay on random inputs. The contenders take turns of a few batches and a validation pass, in a new
+random order each time. Each ratio is the median over the turns, with its quartiles. The contenders are:
 
-* floor: 4 products forward, 4 for dL_dw, 3 for dL_dz, and the validation's 4, in preallocated memory;
-* train_manual_backprop, train, train_manual_update: this project's;
+* floor: 4 forward products, 4 for dL_dw, 3 for dL_dz, and 4 for validation, in preallocated memory;
+* train_manual_backprop, train, train_manual_update: the trainers of this project;
 * SGD fused, SGD default: a plain PyTorch loop over slices of one tensor;
-* torch.compile: the same, model, loss and update compiled;
-* DataLoader: the same, over a list of (image, label);
+* torch.compile: the same loop, with model, loss and update compiled;
+* DataLoader: the same loop, over a list of (image, label) pairs;
 * scikit-learn: MLPClassifier; JAX: jitted, with the update in plain JAX.
 
-The validation losses after the last turn show that the contenders do the same work.
+The validation losses after the last turn confirm that all contenders do the same work.
 """
 
 import argparse
@@ -50,7 +50,7 @@ N_L = (3072, 512, 128, 32, 2)
 BATCH_SIZE = 256
 LR, MOMENTUM, WEIGHT_DECAY = 0.01, 0.9, 0.01
 SGD = {"lr": LR, "momentum": MOMENTUM, "weight_decay": WEIGHT_DECAY}
-# Of the default run's 8,973 and 1,027 images.
+# The default run has 8,973 training and 1,027 validation images.
 VALIDATION_SHARE = 1027 / 8973
 
 
@@ -59,7 +59,7 @@ class Data(NamedTuple):
     validation: Batches
 
 
-# An epoch of a contender: it trains, validates, and returns the validation loss.
+# One epoch of a contender: trains, validates, and returns the validation loss.
 Epoch = Callable[[], float]
 
 
@@ -77,7 +77,7 @@ def main() -> None:
 
     rows = []
     for dtype, threads in product(options.dtypes, options.threads):
-        # One process each: JAX and the BLAS libraries fix their number of threads when they are loaded.
+        # One process each: JAX and the BLAS libraries fix their thread count when they are loaded.
         os.environ |= {"OMP_NUM_THREADS": str(threads), "OPENBLAS_NUM_THREADS": str(threads)}
         with ProcessPoolExecutor(1, get_context("spawn")) as process:
             arguments = (dtype, threads, options.turns, options.batches, options.contenders)
@@ -92,7 +92,7 @@ def main() -> None:
 
 
 def measure(dtype: str, threads: int, turns: int, batches: int, names: list[str]) -> list[dict[str, Any]]:
-    """Milliseconds, ratios and validation losses of the contenders for one type and number of threads."""
+    """Return times in ms, ratios and validation losses of the contenders for one dtype and thread count."""
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
     torch.set_num_threads(threads)
@@ -132,7 +132,7 @@ def measure(dtype: str, threads: int, turns: int, batches: int, names: list[str]
 
 
 def draw(dtype: torch.dtype, batches: int) -> Data:
-    """Random inputs, with labels that depend on them so that there is something to learn."""
+    """Draw random inputs, with labels that depend on them so that there is something to learn."""
     samples = batches * BATCH_SIZE
     generator = torch.Generator().manual_seed(256)
     inputs = torch.randn(
@@ -206,7 +206,7 @@ def sequential(data: Data) -> nn.Sequential:
 
 
 def plain_loop(data: Data, fused: bool | None = None, loader: Any = None, compile_it: bool = False) -> Epoch:
-    """A tutorial's training loop: running sums of loss and accuracy, validation after each epoch."""
+    """Build a tutorial-style training loop: running loss and accuracy, validation after each epoch."""
     model = sequential(data)
     optimizer = torch.optim.SGD(model.parameters(), **SGD, fused=fused)
     batches = data.training if loader is None else loader
@@ -258,7 +258,7 @@ def scikit_learn(data: Data) -> Epoch:
         learning_rate_init=LR,
         momentum=MOMENTUM,
         nesterovs_momentum=False,
-        # Its penalty is alpha / 2 * |W|^2 over the batch's size.
+        # scikit-learn's penalty is alpha / 2 * |W|^2 divided by the batch size.
         alpha=WEIGHT_DECAY * BATCH_SIZE,
         batch_size=BATCH_SIZE,
         shuffle=False,
