@@ -12,7 +12,7 @@ from helpers.small_archives import write_archive
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Mark as slow what runs Snakemake (everything but the unit tests) and what is long."""
+    """Mark tests that run Snakemake (all but the unit tests) and long tests as slow."""
     for item in items:
         in_units = Path(__file__).parent / "unit" in item.path.parents
         if not in_units or item.get_closest_marker("long"):
@@ -21,7 +21,7 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(scope="session")
 def served_archive(tmp_path_factory):
-    """A small archive in the official layout, served on loopback; its URL and MD5."""
+    """Serve a small archive in the official layout on loopback; yield its URL and MD5."""
     folder = tmp_path_factory.mktemp("mirror")
     write_archive(folder / "cifar-10-python.tar.gz", per_class_train=60, per_class_test=20)
     handler = functools.partial(SimpleHTTPRequestHandler, directory=folder)
@@ -40,7 +40,7 @@ def small_config(served_archive):
 
 @pytest.fixture(scope="session")
 def finished_run(tmp_path_factory, small_config):
-    """A project in which the main job has run, and Snakemake's output. Tests must not modify it."""
+    """A project in which the main job has finished, and Snakemake's output. Tests must not modify it."""
     folder = copy_project(tmp_path_factory.mktemp("finished") / "project", small_config)
     return folder, run(folder)
 

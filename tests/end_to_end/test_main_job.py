@@ -1,4 +1,4 @@
-"""The main job, run once on a small archive that is served on loopback."""
+"""The main job, run once on a small archive served on loopback."""
 
 import json
 

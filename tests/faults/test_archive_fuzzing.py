@@ -1,6 +1,6 @@
-"""Archives from a fuzzer: each is accepted or refused by name, in bounded memory and time.
+"""Fuzzed archives: each is accepted, or rejected by name, in bounded memory and time.
 
-`pytest -m long` tries thousands, the default hundreds; each in a process of its own (helpers/sandbox.py).
+`pytest -m long` tries thousands, the default hundreds; each is read in its own process (helpers/sandbox.py).
 """
 
 import gzip
@@ -35,7 +35,7 @@ def reader(tmp_path_factory):
 
 @pytest.fixture
 def check(reader, tmp_path):
-    """Reads an archive of these bytes: it must be accepted or refused by name; the outcome."""
+    """Read an archive of these bytes; assert that it is accepted or rejected by name; return the outcome."""
     folder = tmp_path / "archive"
     folder.mkdir()
     path = folder / "archive.tar.gz"
@@ -58,14 +58,14 @@ def check(reader, tmp_path):
 
 
 class Content(bytes):
-    """Bytes whose representation is short, for Hypothesis's messages."""
+    """Bytes with a short representation, for Hypothesis's messages."""
 
     def __repr__(self):
         return f"<{len(self)} bytes>"
 
 
 def fuzz(contents, check, cases):
-    """Check so many archives; print how many were accepted and refused."""
+    """Check this many archives; print how many were accepted and rejected."""
     tally = Counter()
 
     @settings(
@@ -90,7 +90,7 @@ def bodies(**replaced):
 
 
 def tar(members):
-    """A tar archive, not packed, of these headers and bodies."""
+    """An uncompressed tar archive of these headers and bodies."""
     pieces = []
     for header, body in members:
         pieces += [header, body, bytes(-len(body) % tarfile.BLOCKSIZE)]
@@ -104,7 +104,7 @@ def header(name, size, kind=tarfile.REGTYPE):
 
 
 def archive(**replaced):
-    """A packed archive with some of the members' contents replaced."""
+    """A compressed archive with the contents of some members replaced."""
     members = bodies(**replaced).items()
     return packed(tar([(header(f"{FOLDER}/{name}", len(body)), body) for name, body in members]))
 
@@ -113,7 +113,7 @@ def packed(content):
     return gzip.compress(content, compresslevel=1, mtime=0)
 
 
-# Integers on the borders of what fields can hold, and any others.
+# Integers at the limits of what fields can hold, and any others.
 integers = st.sampled_from(
     [0, 1, 255, 256, 2**16, 2**27, 2**31 - 1, 2**31, 2**32 - 1, 2**62, 2**63]
 ) | st.integers(0, 2**64 - 1)
@@ -134,7 +134,7 @@ NAMES = [
 
 @st.composite
 def opcodes(draw):
-    """One opcode of any protocol with an argument that its reader takes, or with any bytes."""
+    """One opcode of any protocol, with a valid argument or with arbitrary bytes."""
     opcode = draw(st.sampled_from(pickletools.opcodes))
     code = opcode.code.encode("latin-1")
     if opcode.name in ("GLOBAL", "INST"):
@@ -155,7 +155,7 @@ def opcodes(draw):
 
 @st.composite
 def pickles(draw):
-    """A good batch with opcodes put in, left out, repeated and exchanged; or opcodes alone."""
+    """A valid batch with opcodes inserted, deleted, repeated and swapped; or random opcodes only."""
     good = bodies()["data_batch_1"]
     ends = [position for _, _, position in pickletools.genops(good)] + [len(good)]
     parts = [good[start:end] for start, end in pairwise(ends)]
@@ -172,14 +172,14 @@ def pickles(draw):
 
 @st.composite
 def tars(draw):
-    """A good tar archive with headers changed, repeated and put in."""
+    """A valid tar archive with headers changed, repeated and inserted."""
     members = [[bytearray(header(f"{FOLDER}/{name}", len(body))), body] for name, body in bodies().items()]
     for _ in range(draw(st.integers(1, 4))):
         position = draw(st.integers(0, len(members) - 1))
         change = draw(st.sampled_from(["field", "bytes", "new", "again", "cut"]))
         block, body = members[position]
         if change == "field":
-            # Name, mode, size, checksum, type and link, with numbers also in base 256.
+            # Name, mode, size, checksum, type and link; numbers also in base 256.
             start, length = draw(
                 st.sampled_from([(0, 100), (100, 8), (124, 12), (148, 8), (156, 1), (157, 100)])
             )
@@ -222,7 +222,7 @@ def tars(draw):
 
 @st.composite
 def zipped(draw):
-    """A good archive whose gzip members and headers are changed, cut, repeated and mixed."""
+    """A valid archive whose gzip members and headers are changed, truncated, repeated and shuffled."""
     good = archive()
     content = bytearray(good)
     for _ in range(draw(st.integers(1, 4))):
@@ -266,7 +266,7 @@ def test_gzip_members(check, cases):
 
 
 def forged_array():
-    """A pickle of allowed names that makes NumPy follow a pointer: an array of objects made of raw bytes."""
+    """A pickle of allowed names that makes NumPy follow a pointer: an object array built from raw bytes."""
     dtype = b"cnumpy\ndtype\n(U\x02O8K\x00K\x01tR(K\x03U\x01|NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x3ftb"
     array = b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(K\x00tU\x01btR"
     raw = b"T" + struct.pack("<i", 8 * 3072) + b"A" * (8 * 3072)
@@ -282,14 +282,14 @@ def nested_encodings():
 
 
 def repeated_encodings():
-    """A list of many encoded copies of one text, each of which takes five bytes."""
+    """A list of many encoded copies of one string, each of which takes five bytes."""
     text = b"X" + struct.pack("<i", 30_000_000) + b"a" * 30_000_000
     start = b"\x80\x02c_codecs\nencode\nq\x01" + text + b"U\x06latin1\x86q\x02R"
     return start + b"](" + b"h\x01h\x02R" * 1000 + b"e."
 
 
 def colliding_keys():
-    """Keys that are multiples of the modulus of Python's hash, each of which then hashes to 0."""
+    """Keys that are multiples of the modulus of Python's integer hash, so that all hash to 0."""
     keys = b"".join(
         b"\x8a\x0a" + (number * (2**61 - 1)).to_bytes(10, "little") + b"N" for number in range(60_000)
     )
@@ -297,13 +297,13 @@ def colliding_keys():
 
 
 def records(count):
-    """A PAX header of so many records."""
+    """A PAX header with this many records."""
     body = b"7 a=bc\n" * count
     return header("pax", len(body), tarfile.XHDTYPE) + body + bytes(-len(body) % 512)
 
 
 def sparse_map():
-    """A sparse file whose map has as many entries as the archive may have bytes."""
+    """A sparse file whose map has as many entries as the maximum size of the archive allows."""
     headers = b"22 GNU.sparse.major=1\n22 GNU.sparse.minor=0\n30 GNU.sparse.realsize=10000\n"
     body = b"100000000\n" + b"0\n" * 20_000_000
     return (
@@ -317,7 +317,7 @@ def long_gzip_name():
 
 
 def largest_batches():
-    """Five batches that are as large as a member may be, and well-formed."""
+    """Five well-formed batches of the maximum member size."""
     images = LARGEST_MEMBER // 3072 - 100
     batch = {"data": np.zeros((images, 3072), np.uint8), "labels": [0] * images}
     return archive(**{f"data_batch_{number}": pickle.dumps(batch, protocol=4) for number in range(1, 6)})
@@ -350,7 +350,7 @@ BOMBS = {
 
 
 def zlib_bomb(size):
-    """A gzip member that unpacks to so many zeros."""
+    """A gzip member that decompresses to this many zeros."""
     packing = zlib.compressobj(9, wbits=31)
     return b"".join(packing.compress(bytes(1_000_000)) for _ in range(size // 1_000_000)) + packing.flush()
 

@@ -1,4 +1,4 @@
-"""Malformed configs: each is refused before any job starts, with one message and no file touched."""
+"""Malformed configs: each is rejected before any job starts, with one message and no file touched."""
 
 import json
 import math
@@ -20,8 +20,8 @@ from handgrad.pipeline.config import check_syntax, combinations, read_schema, va
 SCHEMA = read_schema(ROOT / "workflow/schemas/config.schema.yaml")
 RUN = "hyperparameters: [{lr: 0.01, weight_decay: 0.0, momentum: 0.9}]\n"
 
-# Texts of config.yaml (RUN stands before those that begin with a key other than hyperparameters or grid),
-# and words that the message must hold: the key, the value, what is allowed.
+# Contents of config.yaml (RUN is prepended if they begin with a key other than hyperparameters or grid),
+# and words that the message must contain: the key, the value, what is allowed.
 VALUES = [
     # Types.
     ("seed: one", "seed is 'one'; expected a whole number, at least 0"),
@@ -83,7 +83,7 @@ VALUES = [
     ("hyperparameters: [{lr: 1, weight_decay: -1, momentum: 0}]", "[0].weight_decay is -1", "at least 0"),
     ("hyperparameters: [{lr: 1, weight_decay: 0, momentum: 1}]", "[0].momentum is 1", "at least 0, below 1"),
     ("hyperparameters: [{lr: 1, weight_decay: 0, momentum: -0.9}]", "[0].momentum is -0.9", "at least 0"),
-    # Not finite, or a number that YAML takes for text.
+    # Non-finite numbers, and numbers that YAML parses as strings.
     (
         "hyperparameters: [{lr: .nan, weight_decay: 0, momentum: 0}]",
         "[0].lr is nan; expected a finite number",
@@ -101,7 +101,7 @@ VALUES = [
     ("grid: {lr: [0.1, 1e-2], weight_decay: [0], momentum: [0]}", "grid.lr[1] is '1e-2'", "write 0.01"),
     ("hyperparameters: [{lr: '0.1', weight_decay: 0, momentum: 0}]", "'0.1'", "write 0.1, without quotes"),
     ("hyperparameters: [{lr: '0,1', weight_decay: 0, momentum: 0}]", "[0].lr is '0,1'; expected a number"),
-    # Unknown and misspelt keys, and those in the wrong place.
+    # Unknown, misspelt and misplaced keys.
     ("sede: 1", "sede is not a known key (did you mean seed?)"),
     ("optimizer: adam", "optimizer is not a known key (known keys: seed, dtype, device, data, model"),
     ("traning: {epochs: 5}", "traning is not a known key (did you mean training?)"),
@@ -131,7 +131,7 @@ VALUES = [
     ("model: {activation: ReLU}", "model.activation is 'ReLU'; expected one of relu, leaky_relu"),
     ("training: {trainers: [trian]}", "training.trainers[0] is 'trian'", "(did you mean train?)"),
     ("report: {formats: [docx]}", "report.formats[0] is 'docx'; expected one of md, html, pdf"),
-    # Texts.
+    # Strings.
     ("data: {md5: abc}", "data.md5 is 'abc'; expected 32 hexadecimal digits in lower case"),
     ("data: {md5: C58F30108F718F92721AF3B95E74349A}", "data.md5 is 'C58F", "in lower case"),
     ("data: {mirrors: ['ftp://a.org/x']}", "data.mirrors[0] is 'ftp://a.org/x'; expected a URL of http"),
@@ -149,7 +149,7 @@ VALUES = [
     ('report: {authors: ["\\uffff"]}', "report.authors[0] is '\\uffff'; expected one line of text"),
     ('report: {authors: ["\\ud800"]}', "report.authors[0] is '\\ud800'; expected one line of text"),
     (f"report: {{title: {'x' * 201}}}", "report.title is 'xxx", "at most 200 characters"),
-    # Empty lists, the same twice.
+    # Empty lists and duplicate entries.
     ("data: {classes: []}", "data.classes is []; expected a list of at least 2, at most 10"),
     ("model: {hidden: []}", "model.hidden is []; expected a list of at least 1"),
     (
@@ -190,16 +190,16 @@ VALUES = [
         RUN + "grid: {lr: [0.01], weight_decay: [0], momentum: [0.9]}",
         "the combination lr 0.01, weight_decay 0.0, momentum 0.9 twice; expected each once",
     ),
-    # Keys that contradict each other.
+    # Contradictory keys.
     ("data: {source: archive}", "data.archive is null; expected the path of an archive, since data.source"),
     ("data: {source: download}", "data.mirrors is empty; expected at least one URL, since data.source"),
     (
         "data: {source: synthetic, classes: [cat, dog]}",
         "data.classes has cat, dog; expected airplane and bird",
     ),
-    # A value that holds itself.
+    # A value that contains itself.
     ("data: &data {classes: [*data]}", "config: a value holds itself, or is nested too deeply"),
-    # A few bytes that stand for ten million values.
+    # A few bytes that expand to ten million values.
     (
         "seed: {a: &a [0,0,0,0,0,0,0,0,0,0], b: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a,*a], "
         "c: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b,*b], d: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c,*c], "
@@ -212,7 +212,7 @@ VALUES = [
     (text if text.startswith(("hyperparameters", "grid")) else RUN + text, *words) for text, *words in VALUES
 ]
 
-# Files that are no config at all: the words of the message.
+# Files that are not configs at all, and the words of the message.
 FILES = [
     ("", "config.yaml is empty; expected keys and values"),
     ("# Only a comment.\n", "config.yaml is empty; expected keys and values"),
@@ -247,9 +247,9 @@ FILES = [
 
 @pytest.fixture(scope="module")
 def refusals(tmp_path_factory):
-    """Snakemake run on every malformed config, each in a folder of its own.
+    """Run Snakemake on every malformed config, each in its own folder.
 
-    For each text: the exit code, what was printed, and the folder's files before and after.
+    For each config: the exit code, the output, and the folder's files before and after.
     """
     base = tmp_path_factory.mktemp("configs")
     texts = [case[0] for case in VALUES + FILES]
@@ -276,7 +276,7 @@ def refusals(tmp_path_factory):
 
 
 def files(folder):
-    """Every file in a project's folder with its content, Snakemake's own log left out."""
+    """The content of every file in a project folder, except Snakemake's own log."""
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for path in folder.rglob("*")
@@ -408,7 +408,7 @@ def test_anything_in_the_place_of_a_value_is_completed_or_refused_by_its_name(pa
 
 @st.composite
 def typos(draw):
-    """A key of the schema, and the same with a letter left out, doubled, exchanged or put in."""
+    """A key of the schema, and the same key with a letter dropped, doubled, replaced or inserted."""
     path = draw(st.sampled_from(KEYS))
     key = path[-1]
     at = draw(st.integers(0, len(key) - 1))

@@ -1,4 +1,4 @@
-"""The same config gives the same bytes, however many cores, in whatever folder, place and time."""
+"""The same config gives the same bytes for any number of cores and in any folder, locale and time zone."""
 
 import locale
 
@@ -23,7 +23,7 @@ def german_is_installed():
     [
         ("1", {"PYTHONHASHSEED": "1", "LC_ALL": "C", "TZ": "Pacific/Kiritimati"}),
         ("4", {"PYTHONHASHSEED": "4", "LC_ALL": "C.UTF-8", "TZ": "America/St_Johns"}),
-        # Decimal commas, and other words for the months.
+        # Decimal commas, and other names of the months.
         pytest.param(
             "2",
             {"PYTHONHASHSEED": "2", "LC_ALL": GERMAN, "TZ": "Europe/Berlin"},

@@ -1,4 +1,4 @@
-"""A full disk and read-only results: a clear error, and earlier results as they were."""
+"""A full disk and read-only results: a clear error, and earlier results are unchanged."""
 
 import os
 import re
@@ -9,7 +9,7 @@ import pytest
 from helpers.projects import copy_project, differences, result_files, run, snakemake
 
 RUN = "runs/lr~0.01/weight_decay~0.0/momentum~0.0/seed~256/train"
-# All that a job writes; by shutil, by tarfile, by safetensors and csv, by Matplotlib, by Pandoc, by Typst.
+# All outputs of each job, written by shutil, tarfile, safetensors and csv, Matplotlib, Pandoc and Typst.
 OUTPUTS = {
     "fetch": ["data/cifar-10-python.tar.gz", "data/source.json"],
     "prepare": [
@@ -28,7 +28,7 @@ OUTPUTS = {
 
 @pytest.fixture
 def small_disk(project):
-    """The results of a finished run on a disk of their own, which `mount` changes."""
+    """The results of a finished run on a separate file system, which `mount` can change."""
     results = project / "results"
     kept = results.rename(project / "kept")
     results.mkdir()
@@ -107,7 +107,7 @@ def test_a_disk_without_any_room_is_refused_before_snakemake_writes_its_records(
                 file.write(bytes(2**16))
         result = snakemake(folder, "--cores", "1")
         assert result.returncode == 1
-        # Beside it, Snakemake complains that it cannot write its log.
+        # Snakemake also complains that it cannot write its log.
         assert f"{folder} cannot be written to (No space left on device)" in result.stdout, result.stdout
         assert not (folder / "results").exists()
     finally:

@@ -1,4 +1,4 @@
-"""A hostile archive through Snakemake: one clear line, nothing run, nothing under a final name."""
+"""A malicious archive through Snakemake: one clear line, nothing executed, no file under a final name."""
 
 import os
 
@@ -9,7 +9,7 @@ from handgrad.data import archives
 
 
 class Hostile:
-    """Pickles to a call that makes a folder."""
+    """Pickled as a call that creates a folder."""
 
     def __init__(self, path):
         self.path = path
@@ -36,7 +36,7 @@ def test_a_hostile_archive_of_the_users_own_stops_the_run(project, tmp_path):
     ) in result.stdout, result.stdout
     assert "Traceback" not in result.stdout
     assert not canary.exists()
-    # All else is as it was; of the two files that were to be made anew nothing is left.
+    # All other files are unchanged; nothing is left of the two files that were to be regenerated.
     fetched = {"data/cifar-10-python.tar.gz", "data/source.json"}
     assert result_files(project) == {
         name: content for name, content in earlier.items() if name not in fetched

@@ -1,6 +1,6 @@
-"""Snakemake and its jobs killed: nothing half-written is left, and the next run ends with the same bits.
+"""Snakemake and its jobs killed: no partial file is left, and the next run gives bit-identical results.
 
-HANDGRAD_KILLS sets how many random kills are tried; with `pytest -s` each is printed.
+HANDGRAD_KILLS sets the number of random kills; `pytest -s` prints each of them.
 """
 
 import os
@@ -17,8 +17,8 @@ from helpers.processes import jobs, wait_for
 from helpers.projects import copy_project, differences, planned, result_files, run, snakemake
 
 KILLS = int(os.environ.get("HANDGRAD_KILLS", "25"))
-# To the group of processes, as Ctrl-C in a terminal and a batch system's end of a job do; to Snakemake alone;
-# to one of its jobs. What SIGKILL of Snakemake alone leaves behind has tests of its own.
+# To the process group, as by Ctrl-C in a terminal or a batch system that ends a job; to Snakemake alone;
+# to one of its jobs. SIGKILL of Snakemake alone is tested separately.
 WAYS = [
     (signal.SIGKILL, "group"),
     (signal.SIGTERM, "group"),
@@ -39,7 +39,7 @@ def config(small_config):
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory, config):
-    """The result files of a run that nothing disturbed."""
+    """The result files of an undisturbed run."""
     folder = copy_project(tmp_path_factory.mktemp("undisturbed") / "project", config)
     run(folder)
     files = result_files(folder)
@@ -52,7 +52,7 @@ def start(folder):
 
 
 def send(process, folder, number, target, chance):
-    """Send the signal, wait until Snakemake has ended; the name of what got the signal."""
+    """Send the signal, wait until Snakemake has exited, and return the name of the signalled process."""
     running = sorted(jobs(folder), key=lambda job: job.pid) if target == "job" else []
     if running:
         chance.choice(running).send_signal(number)
@@ -66,7 +66,7 @@ def send(process, folder, number, target, chance):
 
 
 def finish(folder):
-    """Run Snakemake to the end, unlocking the folder where it asks for that."""
+    """Run Snakemake to completion, unlocking the folder if required."""
     process = start(folder)
     if process.wait(timeout=300) != 0:
         unlock_as_asked(folder)
@@ -82,7 +82,7 @@ def unlock_as_asked(folder):
 
 
 def finished_trainings(folder):
-    """For each training that Snakemake has recorded as finished: the inodes and times of its files."""
+    """The inodes and times of the files of each training that Snakemake has recorded as finished."""
     incomplete = folder / ".snakemake/incomplete"
     finished = {}
     for model in (folder / "results/runs").rglob("model.safetensors"):
@@ -94,7 +94,7 @@ def finished_trainings(folder):
 
 
 def half_written(folder, undisturbed):
-    """The result files under a final name that are not what they are in the undisturbed run."""
+    """The result files under a final name that differ from those of the undisturbed run."""
     return [
         name
         for name, content in result_files(folder).items()

@@ -1,4 +1,4 @@
-"""Two runs in one folder: the second ends with a message, and the first ends as if it were alone."""
+"""Two runs in one folder: the second exits with a message, and the first completes as if it were alone."""
 
 import getpass
 import os

@@ -1,4 +1,4 @@
-"""Title, authors and an archive's path with markup in them, through the whole pipeline: they stay text."""
+"""Markup in the title, the authors and an archive's path remains plain text through the whole pipeline."""
 
 import json
 from html.parser import HTMLParser
@@ -18,9 +18,9 @@ ARCHIVE = "the 'old' \"one\" & $(touch here) `touch here`; #1 *.tar.gz"
 
 
 class Text(HTMLParser):
-    """The text of a page, and the names of its elements and attributes.
+    """Collects the text of a page, and the names of its elements and attributes.
 
-    Within <pre>, where the config is printed, the elements colour the text, so they depend on it.
+    Elements within <pre>, where the config is printed, highlight the text and so depend on it.
     """
 
     def __init__(self, html):

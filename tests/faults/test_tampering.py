@@ -1,6 +1,6 @@
-"""Files under results/ edited, truncated, deleted ... one at a time: each is made again, to the same bytes.
+"""Files under results/ edited, truncated, deleted, etc., one at a time: each is regenerated, byte for byte.
 
-`pytest -m long` tampers with every file in every way; the default with one file of each kind.
+`pytest -m long` tampers with every file in every way; the default run with a sample of files.
 """
 
 import json
@@ -15,7 +15,7 @@ from helpers.projects import copy_project, environment, run, snakemake
 from handgrad.pipeline.manifests import file_sha256, read_manifest
 from handgrad.pipeline.manifests import text as manifest_text_of
 
-# Stands for the folder of the only run.
+# Placeholder for the folder of the only run.
 RUN = "RUN"
 
 
@@ -34,7 +34,7 @@ def flip(path):
 
 
 def flip_unseen(path):
-    """As a disk may: neither size nor modification time tells."""
+    """Flip a bit but keep the size and modification time, as silent disk corruption does."""
     status = path.stat()
     flip(path)
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
@@ -49,7 +49,7 @@ def back_date(path):
 
 
 WAYS = {function.__name__: function for function in (edit, truncate, flip, flip_unseen, delete, back_date)}
-# A sample of the jobs and of the formats, and of files that the report does not rest on directly.
+# A sample of jobs and file formats, including files that the report does not depend on directly.
 SAMPLE = [
     ("flip_unseen", f"{RUN}/train_manual_update/model.safetensors"),
     ("edit", f"{RUN}/train/metrics.json"),
@@ -75,7 +75,7 @@ def contents(project):
 
 
 def located(results, name):
-    """`name` with the folder of the run that is there for RUN."""
+    """`name` with RUN replaced by the folder of the only run."""
     if not name.startswith(RUN):
         return name
     (model,) = results.glob("runs/**/train/model.safetensors")
@@ -91,14 +91,14 @@ def finished(tmp_path_factory, small_config):
 
 
 def check(project, way, name):
-    """Tamper with a file, run Snakemake twice; every file is as it was, and the second run does nothing."""
+    """Tamper with a file and run Snakemake twice: every file is restored, and the second run does nothing."""
     undisturbed = contents(project)
     WAYS[way](project / "results" / name)
     for attempt in ("first", "second"):
         result = snakemake(project, "--cores", "2")
         assert result.returncode == 0, (attempt, result.stdout)
         found = contents(project)
-        # Run times are measured again where a job runs again.
+        # Run times are measured again when a job is rerun.
         measured = {"run_times.csv", "manifests/run_times.json"}
         different = {
             key for key in found.keys() | undisturbed.keys() if found.get(key) != undisturbed.get(key)

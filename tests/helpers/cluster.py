@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PROGRAMS = ["munged", "slurmctld", "slurmd", "sbatch", "squeue"]
-# Debian puts the daemons where only root looks.
+# Debian installs the daemons in folders that are on root's PATH only.
 SEARCH_PATH = f"{os.environ['PATH']}{os.pathsep}/usr/sbin{os.pathsep}/sbin"
-# What squeue shows of a job, in the order of the fields of Job.
+# The squeue columns, in the order of the fields of Job.
 FIELDS = ["JobID", "Name", "Comment", "State", "NumCPUs", "MinMemory", "TimeLimit", "tres-per-job"]
 FIELDS += ["StartTime", "EndTime"]
 
@@ -51,7 +51,7 @@ class Cluster:
         return result.stdout
 
     def jobs(self) -> list[Job]:
-        """Every job since the start, including finished ones: this Slurm keeps them all."""
+        """All jobs since the cluster started, including finished ones, which this cluster never purges."""
         columns = ",".join(f"{field}:100" for field in FIELDS)
         table = self.command("squeue", "--noheader", "--states=all", "--sort=i", f"--Format={columns}")
         rows = [
@@ -70,7 +70,7 @@ def free_ports(number: int) -> list[int]:
 
 
 def configuration(folder: Path, host: str) -> str:
-    """slurm.conf: no cgroups, no database, fast scheduling, and finished jobs are kept."""
+    """slurm.conf without cgroups or a database, with fast scheduling, keeping finished jobs."""
     user = subprocess.check_output(["id", "-un"], text=True).strip()
     controller_port, node_port = free_ports(2)
     return f"""\
@@ -116,9 +116,9 @@ def started(folder: Path) -> Iterator[Cluster]:
     key.touch(mode=0o600)
     key.write_bytes(os.urandom(1024))
     (folder / "slurm.conf").write_text(configuration(folder, host))
-    # The GPU is a name to ask for: there is no device behind it.
+    # The GPU can be requested, but there is no device behind it.
     (folder / "gres.conf").write_text("Name=gpu File=/dev/null\n")
-    # Inside a job the executor calls srun without SLURM_* variables: this srun puts the cluster's back.
+    # Inside a job, the executor calls srun without SLURM_* variables: this wrapper restores the cluster's.
     srun = folder / "bin/srun"
     srun.write_text(f'#!/bin/sh\nSLURM_CONF={folder}/slurm.conf exec {shutil.which("srun")} "$@"\n')
     srun.chmod(0o755)

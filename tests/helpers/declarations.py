@@ -1,4 +1,4 @@
-"""Whether JSON is what a TypedDict declares."""
+"""Check JSON against the TypedDict that declares it."""
 
 from collections.abc import Iterator, Sequence
 from types import NoneType, UnionType
@@ -6,7 +6,7 @@ from typing import Any, Literal, NotRequired, Union, get_args, get_origin, get_t
 
 
 def departures(value: Any, declared: Any, name: str = "the file") -> Iterator[str]:
-    """A line for each place where `value`, read from JSON, is not of the type that is declared."""
+    """One line for each place where `value`, read from JSON, does not have the declared type."""
     origin, arguments = get_origin(declared), get_args(declared)
     if declared is Any:
         return

@@ -1,6 +1,6 @@
-"""Snakemake's command line in each of the folders given: in forks of one process, which imports it once.
+"""Run Snakemake's command line in each of the given folders, in forks of one process that imports it once.
 
-Each fork leaves what it printed in output.txt beside its folder; printed are the exit codes as JSON.
+The output of each fork goes to output.txt next to its folder; the exit codes are printed as JSON.
 """
 
 import json
@@ -8,7 +8,7 @@ import os
 import sys
 from pathlib import Path
 
-import pandas  # noqa: F401 - imported here for all forks, as is the next, and as Snakemake's plugins are below
+import pandas  # noqa: F401 - imported once for all forks, like the next module and the plugins below
 import snakemake.cli
 
 import handgrad.pipeline.config  # noqa: F401
@@ -25,7 +25,7 @@ def exit_code(folder: Path, options: list[str]) -> int:
             snakemake.cli.main(options)
         except SystemExit as end:
             sys.stdout.flush()
-            # At once: an orderly end of the interpreter takes longer than the rest.
+            # Exit immediately: an orderly shutdown of the interpreter takes longer than everything else.
             os._exit(end.code)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 

@@ -185,7 +185,7 @@ def run_folder(lr, weight_decay, momentum, seed):
 
 
 def comparison(runs=None, bit_identical=True):
-    """Of `runs`, histories; by default those of the default selection."""
+    """The comparison of the histories `runs`, by default those of the default selection."""
     difference = 0.0 if bit_identical else 3.1e-15
     trainers = ["train", "train_manual_update", "train_manual_backprop"]
     return {
@@ -210,7 +210,7 @@ def comparison(runs=None, bit_identical=True):
 
 
 def comparison_of_a_part():
-    """Two of the runs, cut to 5 epochs, were trained by every trainer."""
+    """The comparison if every trainer trained only two of the runs, limited to 5 epochs."""
     runs = histories(selection())
     shortened = comparison(runs[:2])
     for run in shortened["runs"]:
@@ -221,7 +221,7 @@ def comparison_of_a_part():
 
 
 def pair(before, after, images):
-    """Two rows of the leaderboard of which each is right alone on 20 images, and on those that differ."""
+    """Compare two rows of the leaderboard: each alone is right on 20 images, and the more accurate on more."""
     names = ("lr", "weight_decay", "momentum")
     more = round(images * (after["validation_accuracy"] - before["validation_accuracy"]))
     counts = 20 + max(0, -more), 20 + max(0, more)
@@ -240,7 +240,7 @@ def pair(before, after, images):
 
 
 def steps(rows, images):
-    """The pairs of rows that differ in one hyperparameter, by the step to its next value."""
+    """The pairs of rows that differ in one hyperparameter only, by a step to its next value."""
     names = ("lr", "weight_decay", "momentum")
     result = {}
     for name in names:
@@ -264,7 +264,7 @@ def selection(
     p_value=0.18,
     one_class=0.52,
 ):
-    """The last `diverged` combinations diverged; a validation accuracy below `one_class` is one class's."""
+    """The last `diverged` combinations diverged; those with accuracies below `one_class` predict one class."""
     last = len(combinations) - diverged
     healthy = sorted(combinations[:last], key=lambda row: (-row[3], row[4]))
     rows = []
@@ -342,20 +342,20 @@ def selection(
 
 
 def with_settings(chosen, *settings):
-    """A selection in which the combinations, best first, have these settings too, over and over."""
+    """A selection in which the combinations, best first, also have these settings, cyclically."""
     rows = chosen["ranking"]
     for row, more in zip(rows, itertools.cycle(settings), strict=False):
         row |= more
     chosen["selected"] |= settings[0]
     if chosen["runner_up"]:
         chosen["runner_up"] |= {name: rows[1][name] for name in settings[0]}
-    # The pairs were made without the settings.
+    # The pairs were built without these settings.
     chosen["steps"], chosen["same_steady_steps"] = {}, []
     return chosen
 
 
 def histories(chosen):
-    """Losses that fall evenly to the last one; those of diverged combinations end after ten epochs."""
+    """Losses that decrease linearly to the last one; those of diverged combinations end after ten epochs."""
     rows = []
     for row in chosen["ranking"]:
         for seed in chosen["seeds"]:
@@ -404,7 +404,7 @@ def evaluation(
     sizes=(9037, 963, 2000),
     classes=CLASSES,
 ):
-    """Errors go to the next class; every confidence is the same."""
+    """An evaluation in which errors predict the next class and all confidences are equal."""
     support = sizes[2] // len(classes)
     matrix = [[0] * len(classes) for _ in classes]
     for row, recall in enumerate(recalls):
@@ -515,7 +515,7 @@ def provenance(clean=True):
 
 
 def inputs(**changes):
-    """The arguments of `assemble` for a run of the default config on the real images, with `changes`."""
+    """The arguments of `assemble` for a run of the default config on real images, updated by `changes`."""
     chosen = changes.pop("selection", None) or selection()
     defaults = {
         "config": config(),
@@ -541,7 +541,7 @@ def _with_trainers(names):
 
 
 def _flat_histories():
-    """Every loss of every epoch the same."""
+    """Histories with the same loss in every epoch."""
     rows = histories(selection())
     for row in rows:
         row["training_loss"] = row["validation_loss"] = [math.log(2)] * EPOCHS
@@ -561,7 +561,7 @@ def _one_epoch():
 
 
 def _turning_histories():
-    """Validation losses that are half as large halfway."""
+    """Validation losses that are half as large in the middle of the training."""
     rows = histories(selection())
     for row in rows:
         row["validation_loss"][EPOCHS // 2] = row["validation_loss"][-1] / 2
@@ -569,7 +569,7 @@ def _turning_histories():
 
 
 def _doubtful_and_sure(doubtful, sure):
-    """Half of the test images with a confidence of 60%, half with one of 95%; how many of each are right."""
+    """Half of the test images have a confidence of 60% and half of 95%, with these accuracies."""
     given = evaluation()
     halves = {0.6: doubtful, 0.95: sure}
     bins = [
@@ -586,7 +586,7 @@ def _unconverged():
 
 
 def _decay(gaps):
-    """Combinations with more and more weight decay and these differences of training and validation."""
+    """Combinations with increasing weight decay and these gaps between training and validation accuracy."""
     return [(0.01, 0.001 * 10**step, 0.9, 0.85, 0.4, 0.85 + gap, 0.3) for step, gap in enumerate(gaps)]
 
 
@@ -598,7 +598,7 @@ def _equal_gradients():
 
 
 def _odd_sweep():
-    """Errors of numerical gradients that grow too slowly with epsilon, and stay below its square."""
+    """Errors of numerical gradients that grow too slowly with epsilon and stay below its square."""
     given = gradient_check()
     sweep = given["epsilon_sweep"]
     sweep["points"] = [point for point in sweep["points"] if point["central"] <= point["epsilon"] ** 2]
@@ -607,7 +607,7 @@ def _odd_sweep():
 
 
 def _grid(size):
-    """`size` combinations of different validation accuracies, none of them collapsed."""
+    """`size` combinations with different validation accuracies, none of them collapsed."""
     return [((1 + n) / 1000, 0.0, 0.9, 0.86 - 0.001 * n, 0.4, 0.9, 0.3) for n in range(size)]
 
 

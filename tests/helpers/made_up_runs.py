@@ -1,4 +1,4 @@
-"""Files of a pipeline, made up to the formats of its stages without any training."""
+"""Synthetic pipeline files in the formats of the stages, written without any training."""
 
 import hashlib
 import json
@@ -20,7 +20,7 @@ def write_json(path: Path, content: object) -> Path:
 
 
 def write_split(path: Path, labels: list[int], seed: int = 0, greys: list[int] | None = None) -> Path:
-    """A prepared split: noise around a colour of the class, so that classes can be learnt, or plain greys.
+    """Write a prepared split: noise around one colour per class, which can be learnt, or plain greys.
 
     The indices in the official set are three times the positions; mean 0.5, deviation 0.25.
     """
@@ -56,7 +56,7 @@ def write_run(
     epochs: int = 5,
     weights: dict[str, np.ndarray] | None = None,
 ) -> Path:
-    """The folder of a run with the files of each trainer; a loss falls to `validation_loss`, or diverges."""
+    """Write a run's folder with each trainer's files; the loss falls to `validation_loss`, or diverges."""
     figures = dict(zip(HYPERPARAMETERS, combination, strict=True))
     folder = results / "runs" / "/".join(f"{name}~{value}" for name, value in figures.items())
     folder /= f"seed~{seed}"
@@ -99,7 +99,7 @@ def write_run(
 def write_comparison(
     results: Path, folders: list[Path], trainers: tuple[str, ...] = ("train",), difference: float = 0.0
 ) -> Path:
-    """comparison.json of runs that agree up to `difference`."""
+    """Write comparison.json of runs that agree up to `difference`."""
     runs = []
     for folder in folders:
         metrics = json.loads((folder / trainers[0] / "metrics.json").read_text())

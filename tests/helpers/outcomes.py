@@ -1,4 +1,4 @@
-"""Outcomes of a run for the report's sentences: the scenarios of `made_up_facts` and many more."""
+"""Outcomes of a run that cover the report's sentences: the scenarios of `made_up_facts` and many more."""
 
 from itertools import product
 
@@ -42,7 +42,7 @@ def with_trainers(*names, identical=True, tolerance=None):
 
 
 def with_losses(training, validation):
-    """Histories in which every run has these losses."""
+    """Histories in which all runs have these losses."""
     rows = histories(selection())
     for row in rows:
         row["training_loss"], row["validation_loss"] = list(training), list(validation)
@@ -157,7 +157,7 @@ MORE = {
         ),
         "evaluation": evaluation(recalls=(1.0, 0.0), confidence=0.52, training_accuracy=0.5),
     },
-    # One of its seeds predicts one class; the model that is evaluated, of another seed, predicts two.
+    # One seed predicts a single class; the evaluated model, of another seed, predicts two.
     "every combination with one collapsed seed": {
         "selection": selection(grid((0.01, 0.0, 0.0, 0.7), (0.1, 0.0, 0.0, 0.69)), seeds=(1, 2), one_class=1)
     },
@@ -227,7 +227,7 @@ MORE = {
         "evaluation": evaluation(training_accuracy=0.872, confidence=0.86),
         "baselines": baselines(training_accuracy=0.8),
     },
-    # Accuracies of training, validation and test in all orders.
+    # Training, validation and test accuracies in every order.
     **{
         f"training {training}, validation {validation}, test {test}": {
             "evaluation": evaluation(
@@ -241,5 +241,5 @@ OUTCOMES = SCENARIOS | MORE
 
 
 def raw(name):
-    """The contents of the files of a run with an outcome."""
+    """The contents of the files of a run with this outcome."""
     return inputs(**OUTCOMES[name])

@@ -1,4 +1,4 @@
-"""Snakemake as a background process, and the jobs that it started."""
+"""Snakemake as a background process, and the jobs that it starts."""
 
 import os
 import subprocess
@@ -12,7 +12,7 @@ from helpers.projects import environment
 
 
 def start(folder: Path, *options: str) -> subprocess.Popen[bytes]:
-    """Snakemake in its own process group, as from a terminal; its output goes to output.txt in `folder`."""
+    """Start Snakemake in its own process group, as a terminal does, with its output in output.txt in `folder`."""
     with (folder / "output.txt").open("w") as output:
         return subprocess.Popen(
             [sys.executable, "-m", "snakemake", *options],

@@ -24,7 +24,7 @@ SMALL = {
 
 
 def copy_project(folder: Path, config: dict) -> Path:
-    """A copy of the project's sources in `folder`, with `config` as its config.yaml."""
+    """Copy the project's sources to `folder`, with `config` as config.yaml."""
     folder.mkdir(parents=True)
     for name in SOURCES:
         source = ROOT / name
@@ -45,7 +45,7 @@ def write_config(folder: Path, config: dict) -> None:
 
 
 def environment(folder: Path, **variables: str) -> dict[str, str]:
-    """Environment variables of a run in `folder`: its own sources and cache, this Python first on PATH."""
+    """Environment variables for a run in `folder`: its own sources and cache, this Python first on PATH."""
     return os.environ | {
         "PYTHONPATH": str(folder / "src"),
         "HANDGRAD_CACHE": str(folder / "cache"),
@@ -73,7 +73,7 @@ def run(folder: Path, *options: str, **variables: str) -> str:
 
 
 def planned(folder: Path, *options: str) -> dict[str, int]:
-    """The number of jobs of each rule that a run would start, without `all`."""
+    """The number of jobs of each rule that a run would start, except `all`."""
     output = run(folder, "--dry-run", *options)
     if "Nothing to be done" in output:
         return {}
@@ -85,7 +85,7 @@ def planned(folder: Path, *options: str) -> dict[str, int]:
 
 
 def result_files(folder: Path) -> dict[str, bytes]:
-    """The contents of every file below results/ that must be reproducible: all but the run times."""
+    """The contents of every file under results/ that must be reproducible: all except the run times."""
     results = folder / "results"
     return {
         str(path.relative_to(results)): path.read_bytes()
@@ -95,5 +95,5 @@ def result_files(folder: Path) -> dict[str, bytes]:
 
 
 def differences(found: dict[str, bytes], expected: dict[str, bytes]) -> list[str]:
-    """The names of files that differ or exist on one side only."""
+    """The names of the files that differ or exist on one side only."""
     return sorted(name for name in found.keys() | expected.keys() if found.get(name) != expected.get(name))

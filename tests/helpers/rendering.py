@@ -20,7 +20,7 @@ SVG = (
 
 
 def write_report(folder: Path, facts: dict) -> Path:
-    """report.md of the facts in `folder`, with a figure for each that it shows."""
+    """Write the report.md of the facts to `folder`, with a file for each figure that it shows."""
     folder.mkdir(parents=True, exist_ok=True)
     text = compose(TEMPLATES, "report.md.j2", facts, BIBLIOGRAPHY)
     for path in re.findall(r"\]\((figures/[^)]+)\)", text):
@@ -35,7 +35,7 @@ def write_report(folder: Path, facts: dict) -> Path:
 
 
 def render(report: Path, form: str, style: Path = ROOT / "report/style") -> subprocess.CompletedProcess[str]:
-    """The stage `render`, which writes report.html or report.pdf beside the report."""
+    """Run the stage `render`, which writes report.html or report.pdf next to report.md."""
     return subprocess.run(
         [
             *(sys.executable, "-m", "handgrad.stages.render"),
@@ -49,7 +49,7 @@ def render(report: Path, form: str, style: Path = ROOT / "report/style") -> subp
 
 
 def rendered(report: Path, form: str) -> Path:
-    """The report in a form, which must succeed."""
+    """Render the report in a format and return it; rendering must succeed."""
     result = render(report, form)
     assert result.returncode == 0, result.stderr
     return report.with_suffix(f".{form}")

@@ -1,6 +1,6 @@
-"""Reads hostile archives, each in a process of its own with bounded memory and time.
+"""Read malicious archives, each in its own process with bounded memory and time.
 
-As a program it is the fork server: for each line, a path, it prints how the process ended, as JSON.
+Run as a script, this is the fork server: for each path on standard input, it prints the outcome as JSON.
 """
 
 import codecs
@@ -15,17 +15,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-# What a process may use. The system's limits are higher: a violation must not look like a refusal.
+# What a process may use. The limits set by the system are higher: a violation must not look like a rejection.
 MOST_BYTES = 1_000_000_000
 MOST_SECONDS = 30
 ACCEPTED, REFUSED, FAILED, EXECUTED = range(4)
-# Audit events of a reader that reads: https://docs.python.org/3/library/audit_events.html
+# Audit events that reading an archive raises: https://docs.python.org/3/library/audit_events.html
 HARMLESS = {"object.__getattr__"}
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a process ended: its exit code, or minus a signal; what it printed, and what it used."""
+    """How a process ended: its exit code or the negative signal number, its output and its resource usage."""
 
     code: int
     message: str
@@ -34,7 +34,7 @@ class Outcome:
 
 
 class Sandbox:
-    """A fork server; `read` gives the outcome of reading one archive."""
+    """A fork server; `read` returns the outcome of reading one archive."""
 
     def __init__(self, server: "subprocess.Popen[str]") -> None:
         self._server = server
@@ -47,7 +47,7 @@ class Sandbox:
 
 @contextmanager
 def sandbox(good: Path) -> Iterator[Sandbox]:
-    """A running fork server; `good` is an archive to warm up with, so that nothing is imported later."""
+    """A running fork server; it first reads the valid archive `good`, so that nothing is imported later."""
     server = subprocess.Popen(
         [sys.executable, __file__, str(good)],
         stdin=subprocess.PIPE,
@@ -66,7 +66,7 @@ def serve(good: Path) -> None:
     from handgrad.data.archives import read_archive
 
     read_archive(good, "good")
-    # Text opcodes look codecs up by name, which imports them.
+    # Text opcodes look up codecs by name, which imports them.
     for codec in ("ascii", "latin-1", "raw_unicode_escape", "unicode_escape", "utf-8"):
         codecs.lookup(codec)
     for line in sys.stdin:
@@ -91,7 +91,7 @@ def serve(good: Path) -> None:
 
 
 def _read(path: Path, writer: int) -> int:
-    """Read an archive under limits, in the forked process; its exit code."""
+    """Read an archive under limits, in the forked process; return its exit code."""
     from handgrad.data.archives import read_archive
     from handgrad.errors import DataError
 

@@ -1,4 +1,4 @@
-"""Small archives in the official layout, with images that a small network can learn."""
+"""Small archives in the official layout, with images that a small network can learn to classify."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -15,7 +15,7 @@ def running_cluster(tmp_path_factory) -> Iterator[Cluster]:
 
 @pytest.fixture
 def cluster(running_cluster, monkeypatch) -> Cluster:
-    """A Slurm of one node, which the commands of this process and of those that it starts now mean."""
+    """A single-node Slurm cluster, to which the commands of this process and its children now refer."""
     for name, value in running_cluster.variables.items():
         monkeypatch.setenv(name, value)
     return running_cluster

@@ -1,4 +1,4 @@
-"""The pipeline through profiles/slurm on a real Slurm: a local run's bits, and no training twice at once."""
+"""The pipeline with profiles/slurm on a real Slurm: bit-identical results, no concurrent duplicate trainings."""
 
 import itertools
 import re
@@ -8,13 +8,13 @@ from helpers import processes
 from helpers.processes import jobs, wait_for
 from helpers.projects import copy_project, read_config, result_files, snakemake, write_config
 
-# The profile's own first look at the jobs comes after 20 s; these are shorter.
+# The profile first checks the jobs' status after 20 s; these jobs are shorter.
 PROFILE = ["--workflow-profile", "profiles/slurm", "--slurm-init-seconds-before-status-checks", "3"]
 COMBINATION = "lr~0.01/weight_decay~0.01/momentum~0.9"
 
 
 def without_a_combination(project):
-    """The finished project as it was before the three trainings of its second combination."""
+    """The finished project without the three trainings of its second combination."""
     shutil.rmtree(project / "results/runs" / COMBINATION)
     (project / "results/comparison.json").unlink()
     return project
@@ -47,7 +47,7 @@ def test_grouped_trainings_are_one_job_that_asks_for_the_cores_given(cluster, pr
     result = snakemake(project, *PROFILE, *grouping, "results/comparison.json")
     assert result.returncode == 0, result.stdout
     [job] = cluster.jobs()[earlier:]
-    # Two trainings, then one: the memory of two, the time of two rounds.
+    # Two trainings, then one: the memory of two trainings, the time of two rounds.
     assert (job.cpus, job.memory, job.time_limit) == ("2", "4000M", "4:00:00")
     assert result_files(project) == expected
 
@@ -57,7 +57,7 @@ def test_failing_training_is_repeated_with_more_and_reported_with_rule_log_and_j
     write_config(project, read_config(project) | {"device": "cuda"})
     (project / "src/handgrad/stages/train.py").write_text('raise SystemExit("error: planted")\n')
     model = f"results/runs/{COMBINATION}/seed~256/train/model.safetensors"
-    # Only that training: the preflight, too, would find out that there is no GPU.
+    # Only this training: the preflight would also find that there is no GPU.
     only = ["--rerun-triggers", "mtime", "--forcerun", "train"]
     result = snakemake(project, *PROFILE, "--retries", "1", *only, "--", model)
     assert result.returncode == 1
@@ -85,7 +85,7 @@ def test_recovery_from_a_kill_gives_the_same_bits_and_runs_no_training_twice_at_
     killed.wait()
     assert jobs(project, "train"), "the jobs go on without Snakemake"
 
-    # As docs/cluster.md says.
+    # As documented in docs/cluster.md.
     [run_id] = re.findall(r"SLURM run ID: (\S+)", (project / "output.txt").read_text())
     cluster.command("scancel", "--name", run_id)
     wait_for(lambda: not cluster.command("squeue", "--noheader", "--name", run_id))
