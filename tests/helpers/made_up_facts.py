@@ -221,7 +221,7 @@ def comparison_of_a_part():
 
 
 def pair(before, after, images):
-    """Compare two rows of the leaderboard: each alone is right on 20 images, and the more accurate on more."""
+    """Compare two rows of the leaderboard: each alone is right on 20 images, the more accurate on more."""
     names = ("lr", "weight_decay", "momentum")
     more = round(images * (after["validation_accuracy"] - before["validation_accuracy"]))
     counts = 20 + max(0, -more), 20 + max(0, more)
@@ -264,7 +264,7 @@ def selection(
     p_value=0.18,
     one_class=0.52,
 ):
-    """The last `diverged` combinations diverged; those with accuracies below `one_class` predict one class."""
+    """The last `diverged` combinations diverged; accuracies below `one_class` mean predicting one class."""
     last = len(combinations) - diverged
     healthy = sorted(combinations[:last], key=lambda row: (-row[3], row[4]))
     rows = []

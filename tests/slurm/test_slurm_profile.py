@@ -1,4 +1,4 @@
-"""The pipeline with profiles/slurm on a real Slurm: bit-identical results, no concurrent duplicate trainings."""
+"""The pipeline with profiles/slurm on a real Slurm: bit-identical results, no training twice at once."""
 
 import itertools
 import re
