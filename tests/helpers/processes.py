@@ -12,7 +12,7 @@ from helpers.projects import environment
 
 
 def start(folder: Path, *options: str) -> subprocess.Popen[bytes]:
-    """Start Snakemake in its own process group, as a terminal does; its output goes to `folder`/output.txt."""
+    """Start Snakemake in `folder` in its own process group, as a terminal does, with output in output.txt."""
     with (folder / "output.txt").open("w") as output:
         return subprocess.Popen(
             [sys.executable, "-m", "snakemake", *options],

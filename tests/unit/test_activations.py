@@ -73,7 +73,7 @@ def test_derivatives_are_those_of_the_functions(name, dtype):
 
 
 class Recorder(TorchDispatchMode):
-    """Keeps the names of the operations that run, such as aten.gelu_backward.grad_input."""
+    """Records the names of the operations that run, such as aten.gelu_backward.grad_input."""
 
     def __init__(self):
         super().__init__()
@@ -162,7 +162,7 @@ EXACT = {
 @pytest.mark.parametrize("name", ACTIVATIONS)
 @pytest.mark.parametrize("dtype", [torch.float32, float64])
 def test_derivatives_against_50_digits(name, dtype):
-    """By hand or by a kernel, each is right to two units in the last place of 1."""
+    """By hand or by a kernel, every derivative is accurate to two units in the last place of 1."""
     torch.manual_seed(4)
     activation = ACTIVATIONS[name]
     z = torch.cat([4 * torch.randn(300, dtype=dtype), torch.linspace(-30, 30, 101, dtype=dtype)])

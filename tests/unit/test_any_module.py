@@ -1,4 +1,4 @@
-"""train_manual_update has the bits of a plain loop with torch.optim.SGD, for any module."""
+"""train_manual_update is bit-identical to a plain loop with torch.optim.SGD, for any module."""
 
 import pytest
 import torch
@@ -15,7 +15,7 @@ BLOCKS = ("linear", "transposed", "strided", "shared", "unused", "frozen", "norm
 
 
 class Block(nn.Module):
-    """A layer from WIDTH to WIDTH values, of one of the kinds that trip up an update by hand."""
+    """A layer from WIDTH to WIDTH values, of one of the kinds that are hard for an update by hand."""
 
     def __init__(self, kind, shared):
         super().__init__()
@@ -33,7 +33,7 @@ class Block(nn.Module):
         elif kind == "norm":
             self.norm = nn.BatchNorm1d(WIDTH)
         elif kind == "reshaped":
-            # Autograd gives both gradients the same memory.
+            # In autograd, both gradients share memory.
             self.one = nn.Parameter(torch.randn(2, 3))
             self.other = nn.Parameter(torch.randn(3, 2))
         elif kind == "late":
@@ -46,13 +46,13 @@ class Block(nn.Module):
             z = self.norm(z)
         elif self.kind == "reshaped":
             z = z + (self.one.view(-1) + self.other.view(-1))
-        elif self.kind == "late" and self.calls % 3 == 0:  # a gradient now and then only
+        elif self.kind == "late" and self.calls % 3 == 0:  # a gradient in some steps only
             z = z + self.other(x)
         return torch.tanh(z)
 
 
 def make(kinds, dtype, seed):
-    """Made in its dtype: conversion and deepcopy would bring the strided weights into another layout."""
+    """A network created in its dtype: conversion and deepcopy would change the layout of strided weights."""
     torch.manual_seed(seed)
     torch.set_default_dtype(dtype)
     try:
@@ -85,7 +85,7 @@ def trainings(draw):
 
 def check(training):
     model, plain = (make(training["kinds"], training["dtype"], training["seed"]) for _ in range(2))
-    # No last batch of one sample, which BatchNorm refuses.
+    # No last batch of one sample, which BatchNorm rejects.
     samples = 3 * training["batch_size"] - 1 if training["batch_size"] > 2 else 6
     inputs = torch.randn(samples, WIDTH, dtype=training["dtype"])
     labels = torch.randint(CLASSES, (samples,))

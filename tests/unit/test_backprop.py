@@ -165,7 +165,7 @@ def test_cross_entropy_with_relu_has_the_bits_of_autograd(n_inputs, hidden, clas
 
 
 class CourseNet(nn.Module):
-    """Written like the networks of the course: lambdas, empty dicts until the first forward."""
+    """Written like the networks in the course: lambdas, and dicts left empty until the first forward pass."""
 
     def __init__(self, n_l):
         super().__init__()

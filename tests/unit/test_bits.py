@@ -1,4 +1,4 @@
-"""Gradients and trainings by hand have autograd's bits, whatever the network, the batch and the memory."""
+"""Gradients and trainings by hand are bit-identical to autograd, for any network, batch and memory layout."""
 
 import copy
 
@@ -31,14 +31,14 @@ BATCHES = st.one_of(st.integers(1, 4), st.integers(5, 70), st.sampled_from([127,
 
 @st.composite
 def cases(draw):
-    """A model, batches of inputs and targets, and the loss, all but the number of threads."""
+    """A model, batches of inputs and targets, and the loss: everything except the number of threads."""
     torch.manual_seed(draw(st.integers(0, 2**32 - 1)))
     dtype = draw(st.sampled_from([torch.float32, torch.float64]))
     width = st.one_of(st.integers(1, 5), st.integers(6, 40), st.sampled_from([64, 100, 128, 512]))
     n_l = draw(st.lists(width, min_size=2, max_size=5))
     names = draw(st.lists(st.sampled_from([*ACTIVATIONS]), min_size=len(n_l) - 1, max_size=len(n_l) - 1))
     model = MyNet(n_l, names).to(dtype)
-    if draw(st.booleans()):  # weights stored column by column
+    if draw(st.booleans()):  # weights in column-major order
         for layer in model.fc.values():
             layer.weight = nn.Parameter(layer.weight.detach().T.contiguous().T)
     loss = draw(st.sampled_from([*LOSSES]))
@@ -55,7 +55,7 @@ def cases(draw):
 
 
 def same(tensors, others):
-    """Equal, and NaN in the same places."""
+    """Whether the tensors are equal, with NaN in the same places."""
     return all(
         bool(((one == other) | (one.isnan() & other.isnan())).all())
         for one, other in zip(tensors, others, strict=True)

@@ -25,7 +25,7 @@ def draw_targets(loss, samples, outputs, dtype):
 
 
 def as_bytes(tensors):
-    """NaN and the sign of zero included."""
+    """The bytes of a tensor, so that comparisons include NaN and the sign of zero."""
     return [tensor.detach().numpy().tobytes() for tensor in tensors]
 
 
@@ -136,7 +136,7 @@ def test_a_step_allocates_nothing_that_grows_with_the_hidden_layers(activation):
     with torch.autograd.profiler.profile(profile_memory=True) as profile:
         buffers.forward(inputs)
         buffers.backward(y_true)
-    # The smallest result of a hidden layer, db of 150 float32 values, has 600 bytes.
+    # The smallest gradient of a hidden layer, db with 150 float32 values, has 600 bytes.
     assert max(event.cpu_memory_usage for event in profile.function_events) < 600
 
 

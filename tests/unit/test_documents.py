@@ -1,4 +1,4 @@
-"""The documents: finished, and true to the project where that can be read off."""
+"""The documents contain no placeholders and no dead links."""
 
 import re
 from pathlib import Path
@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("report/**/*.j2")])
-# What stands for text that is yet to be written.
+# Placeholders for text that is not yet written.
 PLACEHOLDER = re.compile(
     r"\b(TODO|FIXME|TBD|XXX|PLACEHOLDER)\b|^\s*[A-Z]{4,}(-[A-Z]+)*\s*$|\blorem ipsum\b", re.MULTILINE
 )

@@ -82,7 +82,7 @@ def test_stages_that_need_no_pytorch_do_not_import_it():
 
 
 def test_no_module_of_handgrad_goes_through_the_front_door():
-    # The fingerprints leave the package's __init__ out, so what it hands out would go unseen.
+    # Fingerprints exclude the package's __init__, so changes to what it exports would go unnoticed.
     for path in PACKAGE.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.ImportFrom) and node.module == "handgrad":

@@ -74,7 +74,7 @@ def test_right_gradients_pass_for_every_parameter(activation):
 
 
 def test_the_error_is_the_distance_to_the_derivative_relative_to_the_larger():
-    # L = (3 w)^2, w = 1/2: dL/dw = 9, of which central differences of a parabola have no truncation error.
+    # L = (3 w)^2, w = 1/2: dL/dw = 9; central differences of a parabola have no truncation error.
     model = scalar_network("identity", 0.5, 0.0)
     gradients = [one(9.0009), torch.tensor([3.0], dtype=float64)]
     check = check_gradients(model, one(3.0), one(0.0), gradients=gradients, tolerance=1e-3)
@@ -176,7 +176,7 @@ def test_a_parameter_that_moves_a_unit_across_its_kink_is_reported_and_not_judge
 
 def test_a_unit_near_its_kink_is_judged_where_the_perturbation_stays_on_one_side():
     model = scalar_network("relu", weight=1.0, bias=-2.0 + 1.5e-5)
-    # z = 1.5e-5: epsilon = 1e-5 moves it to 0.5e-5 by the bias, but to -0.5e-5 by the weight of input 2.
+    # z = 1.5e-5: epsilon = 1e-5 moves it to 0.5e-5 via the bias, but to -0.5e-5 via the weight of input 2.
     check = check_gradients(model, one(2.0), one(1.0))
     assert (check.parameters_checked, check.kinks) == (1, 1)
 
@@ -188,7 +188,7 @@ def test_smooth_activations_have_no_kinks_at_zero():
 
 
 def test_steep_losses_are_told_from_mistakes():
-    # z = w x with x = 3000: central differences at 1e-5 are off by (0.03)^2 / 6 relative or so.
+    # z = w x with x = 3000: central differences at 1e-5 have a relative error of about (0.03)^2 / 6.
     model = scalar_network("tanh", weight=1e-4, bias=0.0)
     inputs, y_true = one(3000.0), one(1.0)
     assert check_gradients(model, inputs, y_true).parameters_checked == 2
@@ -212,10 +212,10 @@ def test_where_float32_puts_a_unit_beyond_its_kink_its_own_and_the_gradients_bel
             model.fc[layer].weight.copy_(torch.eye(2))
             model.fc[layer].bias.zero_()
         model.fc["2"].weight[0, 0] = 1e-30
-    # z_2 = (1e-30 * 1e-20, 1): in float32 the first underflows to 0, where relu is at rest.
+    # z_2 = (1e-30 * 1e-20, 1): in float32 the first underflows to 0, at the kink of relu.
     check = check_gradients(model, torch.tensor([[1e-20, 1.0]]), torch.zeros(1, 1))
-    # At kinks: two weights and the bias of the unit, and what leads to it in the layer below. In float32 its
-    # gradients are 0 where they are 1 in float64: no error, but nothing can be learnt from them.
+    # At kinks: the unit's two weights and bias, and what feeds it in the layer below. In float32, its
+    # gradients are 0 where they are 1 in float64: not an error, but they are uninformative.
     assert check.kinks + check.unmeasurable >= 6
     assert check.parameters_checked >= 3 + 3
 
@@ -254,7 +254,7 @@ def test_the_sweep_shows_the_orders_of_the_truncation_errors_and_the_rounding_fl
     assert sweep.epsilons[-1] == 1e-13
     assert sweep.forward.slope == pytest.approx(1, abs=0.01)
     assert sweep.central.slope == pytest.approx(2, abs=0.01)
-    # The square and the cube root of the rounding unit 2.2e-16 are 1.5e-8 and 6e-6.
+    # The square and cube roots of machine epsilon, 2.2e-16, are 1.5e-8 and 6e-6.
     assert 1e-9 <= sweep.forward.best_epsilon <= 1e-7
     assert 1e-6 <= sweep.central.best_epsilon <= 1e-4
     assert sweep.central.best_error < 1e-9 < sweep.forward.best_error < 1e-6
@@ -316,7 +316,7 @@ def test_a_verdict_for_each_layer_says_where_the_error_is():
 def test_parameters_too_large_for_epsilon_to_change_are_not_measurable():
     model = scalar_network("tanh", weight=1e30, bias=0.0)
     check = check_gradients(model, one(1.0), one(0.0))
-    # The bias is not: the unit is saturated, and its difference is exactly 0, as its gradient.
+    # The bias is measurable: the unit is saturated, and its difference is exactly 0, like its gradient.
     assert (check.unmeasurable, check.parameters_checked) == (1, 1)
     assert "1 not measurable" in str(check)
 

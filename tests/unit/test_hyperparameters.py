@@ -81,7 +81,7 @@ def test_what_is_named_and_what_is_shown():
     plain, fast = Combination(0.1, 0.0, 0.9), Combination(0.1, 0.0, 0.9, nesterov=True)
     assert named_in([plain]) == shown_in([plain]) == always
     assert named_in([plain, fast]) == shown_in([plain, fast]) == [*always, "nesterov"]
-    # It identifies the combination, but there is nothing to tell apart.
+    # It identifies the combination, but does not distinguish it from another.
     assert named_in([fast]) == [*always, "nesterov"]
     assert shown_in([fast]) == always
 

@@ -39,7 +39,7 @@ def test_value_and_gradient_have_the_bits_of_autograd(name, dtype):
 
 
 def test_cross_entropy_worked_by_hand():
-    # Logits (ln 3, 0): probabilities (3/4, 1/4); class 1, one of two samples of the same kind.
+    # Logits (ln 3, 0): probabilities (3/4, 1/4); class 1, one of two identical samples.
     loss = find_loss("cross_entropy")
     y_pred = torch.tensor([[3.0, 1.0], [3.0, 1.0]], dtype=float64).log()
     y_true = torch.tensor([1, 1])
@@ -75,7 +75,7 @@ def test_the_gradient_of_cross_entropy_against_50_digits(name, dtype):
             exponentials = [mpmath.exp(logit) for logit in logits]
             for unit, by_hand in enumerate(row):
                 exact = (exponentials[unit] / mpmath.fsum(exponentials) - (unit == label)) / samples
-                # A probability is off by two units of roundoff at most; the mean divides by the batch.
+                # A probability is off by at most two machine epsilons; the mean divides by the batch size.
                 assert abs(by_hand - exact) <= 2 * torch.finfo(dtype).eps / samples
 
 

@@ -1,4 +1,4 @@
-"""Plausible mistakes, planted one at a time into the source: the gradient checks must catch every one."""
+"""Mutation tests: each plausible mistake planted in the source must be caught by the gradient checks."""
 
 import inspect
 import types
@@ -136,7 +136,7 @@ BACKWARD_STEPS = {
 
 
 def mutated(module, old="", new=""):
-    """A copy of `module` whose source has `new` in the place of `old`, which it must have once."""
+    """A copy of `module` with `old`, which must occur exactly once in its source, replaced by `new`."""
     source = inspect.getsource(module)
     if old:
         assert source.count(old) == 1
@@ -147,9 +147,9 @@ def mutated(module, old="", new=""):
 
 
 def batches():
-    """Square networks with as many samples as units: no mistake is caught by its shape alone.
+    """Square networks with as many samples as units, so that no mistake is detected by its shape alone.
 
-    Each with two batches: the gradients to check are those of the second.
+    Each comes with two batches; the gradients of the second are checked.
     """
     torch.manual_seed(1)
     for activation in activations.ACTIVATIONS:
@@ -184,7 +184,7 @@ def gradients_of_buffers(module, model, first, second, loss):
 
 
 def gradients_with_derivatives(module, model, first, second, loss):
-    """Of backpropagation that multiplies by df(z)."""
+    """The gradients of backpropagation that multiplies by df(z)."""
     names = {derivative: name for name, (_, derivative, *_) in activations.ACTIVATIONS.items()}
     model.df = {layer: module.ACTIVATIONS[names[df]].df for layer, df in model.df.items()}
     return gradients_of_backpropagation(backprop, model, first, second, loss)

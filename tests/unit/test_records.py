@@ -1,4 +1,4 @@
-"""The declared types of the JSON files, held against made-up data; tests/workflow does so with real files."""
+"""The declared types of the JSON files, checked on synthetic data; tests/workflow checks real files."""
 
 import json
 from typing import Literal, NotRequired, TypedDict, get_type_hints

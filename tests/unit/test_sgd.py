@@ -5,7 +5,7 @@ import torch
 
 from handgrad.sgd import BLOCK, ManualSGD, sgd_update
 
-# The default network's shapes in small, tensors whose last values fill no vector, and one of several blocks.
+# Scaled-down shapes of the default network, sizes that do not fill a SIMD vector, and one of several blocks.
 SHAPES = [(16, 24), (16,), (8, 16), (2, 8), (2,), (17,), (3, 5), (2, BLOCK + 3)]
 SETTINGS = [
     dict(zip(("weight_decay", "momentum", "dampening", "nesterov"), values, strict=True))
@@ -28,7 +28,7 @@ def start(dtype, seed=0):
 
 
 def run_default(dtype, steps, **settings):
-    """The parameters after so many steps of PyTorch's default SGD."""
+    """The parameters after this many steps of PyTorch's default SGD."""
     parameters = [p.requires_grad_() for p in start(dtype)]
     optimizer = torch.optim.SGD(parameters, lr=0.01, **settings)
     for step in range(steps):

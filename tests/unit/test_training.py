@@ -44,7 +44,7 @@ def run(trainer, model, training, validation, epochs=5, lr=0.05, loss_fn=None, *
 
 
 def assert_same(histories, models):
-    first = repr(vars(histories[0]))  # as text, in which NaN equals NaN
+    first = repr(vars(histories[0]))  # as strings, so that NaN equals NaN
     assert all(repr(vars(history)) == first for history in histories)
     for model in models[1:]:
         pairs = zip(models[0].parameters(), model.parameters(), strict=True)
@@ -186,7 +186,7 @@ def test_a_training_in_two_parts_is_one_training(trainer):
 
 
 class TheirNet(nn.Module):
-    """A network as the course project's students wrote theirs, with activations of its own."""
+    """A network as written by students of the course, with its own activations."""
 
     def __init__(self):
         super().__init__()
@@ -210,7 +210,7 @@ class Doubled(MyMLP):
 
 
 class Slope(MyMLP):
-    """Leaky in its own way: an activation that handgrad does not know."""
+    """A custom leaky relu: an activation that handgrad does not provide."""
 
     def __init__(self, *arguments):
         super().__init__(*arguments)
@@ -336,7 +336,7 @@ def test_shuffled_trainings_see_the_same_order_whoever_trains_and_from_which_epo
     seen.clear()
     trainer(3, 0.05, make_model(), loss_fn, Watched(inputs, labels, 16, shuffle_seed=5), history=history)
     assert seen == whole[4:]
-    # Written out, so that no release changes the order unseen: the first batch of the first epoch.
+    # Hard-coded, so that no release changes the order unnoticed: the first batch of the first epoch.
     order = np.random.default_rng([5, 1]).permutation(50)[:16]
     assert whole[0] == inputs[order, 0].tolist()
 
@@ -362,7 +362,7 @@ def test_validation_runs_in_evaluation_mode_and_teaches_batch_norm_nothing(train
         run(trainer, models[-1], training, val_loader, epochs=2)
         assert [module.training for module in models[-1].modules()] == [True, False, True, True]
     assert torch.equal(models[0].norm.running_mean, models[1].norm.running_mean)
-    # Dropout drew nothing in validation: the trainings are the same.
+    # Dropout drew no random numbers in validation: the trainings are identical.
     assert all(map(torch.equal, models[0].parameters(), models[1].parameters()))
 
 

@@ -1,4 +1,4 @@
-"""Every wrong use of a public function ends in one error that says what was given and what is expected."""
+"""Every misuse of a public function raises one error that says what was given and what is expected."""
 
 import numpy as np
 import pytest
@@ -101,7 +101,7 @@ def one_shot():
     return iter(LOADER)
 
 
-# Name: the call, the error, and words of its message.
+# Name: the call, the error, and words in its message.
 CASES = {
     # what is trained
     "Sequential by hand": (

@@ -1,4 +1,4 @@
-"""`snakemake check` on a class: reports, and a table in which every file has its row."""
+"""`snakemake check` on a class: a report for each file, and a table with one row per file."""
 
 import csv
 
@@ -50,7 +50,7 @@ def test_a_class_gets_reports_and_a_table(tmp_path):
     assert "your numbers: `dL_db[l] = dL_dz[l].mean(dim=0)`" in report
     assert (folder / "report.pdf").read_bytes().startswith(b"%PDF-")
     assert "wrong.py" in (project / "results/check/table.html").read_text()
-    # Nothing of the experiment was made, and nothing is left to do.
+    # No output of the experiment was created, and nothing is left to do.
     assert not (project / "results/data").exists()
     assert "Nothing to be done" in run(project, "check", "--config", "implementations=submissions/*")
 

@@ -1,4 +1,4 @@
-"""Experiments by name: views of one store of runs, which neither disturb nor outdate one another."""
+"""Named experiments share one store of runs, and do not overwrite or invalidate each other's files."""
 
 import subprocess
 import sys
@@ -71,7 +71,7 @@ def test_experiments_at_once_and_after_each_other_leave_each_other_alone(project
     for option, job in zip(options, jobs, strict=True):
         output = job.communicate()[0]
         if job.returncode:
-            # Whoever comes second is refused where it would read what the first one writes.
+            # The second is rejected if it would read what the first one writes.
             assert "LockException" in output or "locked" in output, output
             run(project, option)
     for option in ([], [options[0]], [options[1]]):

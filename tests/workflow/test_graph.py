@@ -7,7 +7,7 @@ from helpers.projects import run, snakemake
 
 
 def inputs_of(project):
-    """For each output file, the input files of its job, from Snakemake's own summary."""
+    """The input files of each output file's job, from Snakemake's own summary."""
     output = run(project, "--detailed-summary", "--quiet")
     table = output[output.index("output_file") :]
     rows = csv.DictReader(io.StringIO(table), delimiter="\t")

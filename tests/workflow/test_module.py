@@ -1,4 +1,4 @@
-"""handgrad as a module of another workflow: in another folder, with that workflow's config and a prefix."""
+"""handgrad as a module of another workflow, in another folder, with that workflow's config and a prefix."""
 
 import shutil
 
@@ -35,7 +35,7 @@ rule thesis:
 
 def test_another_workflow_gets_the_same_report(finished_run, small_config, tmp_path):
     finished, _ = finished_run
-    # Its own config.yaml is another one, and must not matter.
+    # The module's own config.yaml differs, and must be ignored.
     handgrad = copy_project(tmp_path / "handgrad", {"training": {"epochs": 77}})
     thesis = tmp_path / "thesis"
     thesis.mkdir()
@@ -46,7 +46,7 @@ def test_another_workflow_gets_the_same_report(finished_run, small_config, tmp_p
     assert not (handgrad / "results").exists()
     files = result_files(thesis / "network")
     assert files["report.pdf"].startswith(b"%PDF")
-    # The files that name the selected run's folder have the prefix in it; the PDF's text is compressed.
+    # Files that name the selected run's folder include the prefix; the PDF's text is compressed.
     plain = {name: content.replace(b"network/results", b"results") for name, content in files.items()}
     expected = result_files(finished)
     del plain["report.pdf"], expected["report.pdf"]
@@ -56,7 +56,7 @@ def test_another_workflow_gets_the_same_report(finished_run, small_config, tmp_p
 
 def test_a_snakefile_without_its_templates_says_what_to_do(small_config, tmp_path):
     handgrad = copy_project(tmp_path / "handgrad", small_config)
-    # As a remote module sees it: the included files are there, what they read is not.
+    # As for a remote module: the included files are there, but the files that they read are not.
     shutil.rmtree(handgrad / "workflow/schemas")
     result = snakemake(handgrad, "--cores", "1")
     assert result.returncode == 1

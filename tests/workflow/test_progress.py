@@ -1,4 +1,4 @@
-"""Progress: bars on a terminal, Snakemake's lines in a pipe, a line for each epoch in a training's log."""
+"""Progress: bars on a terminal, Snakemake's messages in a pipe, one line per epoch in a training's log."""
 
 import os
 import pty
@@ -9,7 +9,7 @@ from helpers.projects import environment, run
 
 
 def on_a_terminal(folder, *options):
-    """The exit code of Snakemake and what it shows on a terminal, with the control sequences."""
+    """Run Snakemake on a terminal; return its exit code and output, including control sequences."""
     master, terminal = pty.openpty()
     process = subprocess.Popen(
         [sys.executable, "-m", "snakemake", *options],
@@ -24,7 +24,7 @@ def on_a_terminal(folder, *options):
     try:
         while chunk := os.read(master, 1 << 16):
             shown += chunk
-    except OSError:  # Linux's way to say that the other end is closed
+    except OSError:  # on Linux, this means that the other end is closed
         pass
     os.close(master)
     return process.wait(), shown.decode()

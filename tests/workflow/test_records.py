@@ -1,4 +1,4 @@
-"""The JSON files of a real run are what handgrad.records declares."""
+"""The JSON files of a real run have the types that handgrad.records declares."""
 
 import json
 

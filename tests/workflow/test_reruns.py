@@ -1,4 +1,4 @@
-"""A change reruns the stages that it affects, and nothing else."""
+"""A change reruns exactly the stages that it affects."""
 
 from helpers.projects import planned, read_config, run, write_config
 
@@ -90,7 +90,7 @@ def test_a_run_that_ended_after_the_comparison_goes_on_from_there(project):
     config = read_config(project)
     config["training"]["batch_size"] = 16
     write_config(project, config)
-    # The trainers agree before and after: of the comparison's figures none changes.
+    # The trainers agree before and after, so none of the comparison's figures changes.
     run(project, "results/comparison.json")
     after_the_comparison = {rule: jobs for rule, jobs in AFTER_TRAINING.items() if rule != "compare"}
     assert planned(project) == after_the_comparison | {"preflight": 1}

@@ -1,12 +1,12 @@
 # ruff: noqa: E501
-"""Three differently written, correct implementations of backpropagation, and each known mistake in the terms of each.
+"""Three different correct implementations of backpropagation, and every known mistake expressed in each of them.
 
 `<<name:text>>` in a source is `text` unless a mistake says otherwise.
 """
 
 import re
 
-# One row a sample, a loop over the layers, within no_grad.
+# One row per sample, a loop over the layers, under no_grad.
 ROWS = """
 import torch
 
@@ -25,7 +25,7 @@ def backpropagation(model, y_true, y_pred):
                 delta = <<back:delta @ weight>> * <<slope:model.df[l - 1](model.z[l - 1])>>
 """
 
-# One column a sample, dictionaries filled in two sweeps, without any context.
+# One column per sample, dictionaries filled in two passes, without a context manager.
 COLUMNS = """
 import torch as T
 
@@ -47,7 +47,7 @@ def backpropagation(net, target, output):
         <<set:net.dL_dw[k] = gw; net.dL_db[k] = gb>>
 """
 
-# A recursion from layer to layer with einsum, under inference mode, its work shared with a helper.
+# A recursion over the layers with einsum, in inference mode, with a helper function.
 RECURSION = """
 from torch import einsum, inference_mode
 import torch
@@ -77,7 +77,7 @@ def backpropagation(model, y_true, y_pred):
 
 SOURCES = {"rows": ROWS, "columns": COLUMNS, "recursion": RECURSION}
 
-# Mistake: the changes in rows, in columns, in the recursion.
+# Mistake: the changes to the version in rows, in columns, and by recursion.
 MISTAKES = {
     "sign of the loss gradient": (
         "loss=2 * (y_true - y_pred)",
@@ -297,7 +297,7 @@ MISTAKES = {
         "set=net.dL_dw[i] = gw + net.dL_dw[i]; net.dL_db[i] = gb + net.dL_db[i]",
     ),
 }
-# A closure that keeps the activations which it was first given: of the previous batch, from then on.
+# A closure that keeps the activations of the first batch that it was given, stale from then on.
 REMEMBERED = """
 kept = {}
 
@@ -308,7 +308,7 @@ def remembered(model, layer):
 
 
 def planted(source: str, changes: str = ""):
-    """The function `backpropagation` of a source with changes such as "db=delta.mean(0);out=1"."""
+    """The function `backpropagation` defined by a source with changes such as "db=delta.mean(0);out=1"."""
     texts = dict(change.split("=", 1) for change in re.split(r";(?=[a-z]+=)", changes)) if changes else {}
 
     def chosen(match):

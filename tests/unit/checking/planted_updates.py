@@ -1,9 +1,9 @@
 # ruff: noqa: E501
-"""Three differently written, correct manual updates, and each known mistake in the terms of each."""
+"""Three different correct manual updates, and every known mistake expressed in each of them."""
 
 import re
 
-# Lists of tensors, in place, within no_grad.
+# Lists of tensors, in place, under no_grad.
 LISTS = """
 import torch
 
@@ -31,7 +31,7 @@ def train_manual_update(n_epochs, lr, model, loss_fn, train_loader, val_loader=N
                     <<step:p -= lr * v>>
 """
 
-# Dictionaries by name, everything through .data, the velocity with the learning rate inside.
+# Dictionaries by name, all access through .data, the learning rate included in the velocity.
 NAMES = """
 import torch
 
@@ -91,7 +91,7 @@ _START = "start=params = list(model.parameters()); velocities = [None] * len(par
 _NAMES_START = "start=store = {}; memory = {}"
 _FLAT_START = 'start=state = {"v": None, "sum": 0, "raw": 0, "g": 0}'
 
-# Mistake: the changes in lists, in names, in flat; None where it cannot be made in that way of writing.
+# Mistake: the changes to the versions with lists, names and a flat vector; None where it cannot occur.
 MISTAKES = {
     "gradient not zeroed": (
         "zero=pass",
@@ -292,7 +292,7 @@ MISTAKES = {
 
 
 def planted(source: str, changes: str = ""):
-    """The function of a source with changes such as "zero=pass;decay=0"."""
+    """The function defined by a source with changes such as "zero=pass;decay=0"."""
     texts = dict(change.split("=", 1) for change in re.split(r";(?=[a-z]+=)", changes)) if changes else {}
 
     def chosen(match):

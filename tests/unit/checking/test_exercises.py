@@ -1,4 +1,4 @@
-"""The exercise follows from its solution, its notebook runs, and the checks say what they should."""
+"""The exercise is derived from its solution, its notebook runs, and its checks print what is expected."""
 
 import importlib.util
 import os
@@ -22,7 +22,7 @@ def make():
 
 
 def outputs(source):
-    """What the cells of a notebook show, in order, after running it."""
+    """Run a notebook and return the outputs of its cells, in order."""
     notebook = nbformat.reads(source, as_version=4)
     client = NotebookClient(notebook, timeout=600, kernel_name="python3")
     client.execute(env=os.environ | {"OMP_NUM_THREADS": "1"})

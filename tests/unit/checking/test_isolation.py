@@ -1,5 +1,5 @@
 # ruff: noqa: E501
-"""Files that harm, as a class may have them: each gets a result, and nothing else happens."""
+"""Harmful files, as a class may submit them: each gets a result, without side effects."""
 
 import subprocess
 import sys
@@ -52,7 +52,7 @@ SOME = ("loops and catches everything", "ends the process", "prints a gigabyte",
 )
 def test_a_harmful_file_gets_a_result_that_tells_what_it_did(tmp_path, name):
     body, message = HARMFUL[name]
-    # Filling the memory takes a while.
+    # Filling the memory takes time.
     result = check(tmp_path, body, 60 if "memory" in name else 12)
     assert not result["passed"]
     assert message in texts(result)

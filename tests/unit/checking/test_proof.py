@@ -1,8 +1,8 @@
 # ruff: noqa: E501
-"""Every mistake of the catalogue is caught and named, and no correct implementation is accused.
+"""Every mistake in the catalogue is detected and named, and every correct implementation passes.
 
-The mistakes are planted into three differently written implementations each; `pytest -m long` tries all of them, the
-default run every mistake in one of the three, in turn.
+Each mistake is planted into three different implementations; `pytest -m long` tries all of them, the
+default run tries every mistake in one of the three, in rotation.
 """
 
 import importlib.util
@@ -39,7 +39,7 @@ def assert_caught_and_named(planted, find, chosen):
     for name, source, changes in chosen:
         finding = find(planted.planted(planted.SOURCES[source], changes))[0]
         assert finding.status == FAILED, (name, source)
-        # The numbers fit this mistake and no other of the catalogue.
+        # The numbers match this mistake and no other in the catalogue.
         if finding.summary != name:
             unnamed.append((name, source, finding.summary))
     assert len(unnamed) <= 0.05 * len(chosen), unnamed
@@ -136,7 +136,7 @@ def test_mistakes_in_the_gradients_of_the_other_losses_are_named(loss):
 
 
 def by_formulas(changes, loss):
-    """Backpropagation by the table of formulas with changes: for losses that have no planted implementations."""
+    """Backpropagation by the table of formulas with changes: for losses without planted implementations."""
 
     def backpropagation(model, y_true, y_pred):
         layers = range(1, model.L + 1)
@@ -182,7 +182,7 @@ def test_an_unknown_mistake_is_located_and_nothing_more_is_claimed():
     assert "dL_dw of that layer is 0.3 times what it should be, in every entry" in finding.details
 
 
-# Other ways to write the same: each list is for one place of a source.
+# Equivalent expressions: each list is for one place in a source.
 SAME_GRADIENTS = {
     "rows": {
         "loss": ["2 * (y_pred - y_true)", "-2 * (y_true - y_pred)", "(y_pred - y_true).mul(2.0)", "(y_pred - y_true) / 0.5"],

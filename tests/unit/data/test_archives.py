@@ -20,7 +20,7 @@ BATCHES = [name for name in MEMBERS if name != "batches.meta"]
 
 
 class Call:
-    """Pickles to a call of `function`: what an attacker would write."""
+    """Pickled as a call of `function`, as an attacker would do."""
 
     def __init__(self, function, *arguments):
         self.function, self.arguments = function, arguments
@@ -30,7 +30,7 @@ class Call:
 
 
 def write_members(path, members, tar_format=tarfile.PAX_FORMAT):
-    """An archive of these tar members: pairs of a TarInfo and its bytes."""
+    """Write an archive of these tar members: pairs of a TarInfo and its content."""
     with tarfile.open(path, "w:gz", format=tar_format) as archive:
         for member, body in members:
             member.size = len(body)
@@ -38,7 +38,7 @@ def write_members(path, members, tar_format=tarfile.PAX_FORMAT):
 
 
 def usual_members(**replaced):
-    """The members of a good archive, some of them with other contents."""
+    """The members of a valid archive, with the contents of some replaced."""
     contents = {name: pickle.dumps(content, protocol=2) for name, content in make_batches().items()}
     return [(tarfile.TarInfo(f"{FOLDER}/{name}"), body) for name, body in (contents | replaced).items()]
 
@@ -47,7 +47,7 @@ def refusal(path):
     with pytest.raises(DataError) as error:
         read_archive(path, str(path))
     message = str(error.value)
-    # Whatever the archive has in it, the user reads one short line.
+    # Whatever the archive contains, the user gets one short line.
     assert message.startswith(f"{path}: ")
     assert message.isprintable()
     assert len(message) < 1000
@@ -55,7 +55,7 @@ def refusal(path):
 
 
 def check_contents(path):
-    """The archive has the images and labels of `make_batches`."""
+    """Assert that the archive has the images and labels of `make_batches`."""
     batches = make_batches()
     (images, labels), (test_images, test_labels) = read_archive(path, str(path))
     training = [batches[f"data_batch_{number}"] for number in range(1, 6)]
@@ -78,7 +78,7 @@ def test_pickles_of_python_3_are_read(tmp_path, protocol):
 
 
 def python_2_pickle(batch):
-    """A batch as Python 2 and NumPy 1 wrote the official ones: protocol 2, every text a byte string."""
+    """A batch as Python 2 and NumPy 1 wrote the official ones: protocol 2, all strings as byte strings."""
     raw = batch["data"].tobytes()
     rows = struct.pack("<i", len(batch["data"]))
     labels = b"".join(b"K" + bytes([label]) for label in batch["labels"])
@@ -93,7 +93,7 @@ def python_2_pickle(batch):
 
 def test_pickles_as_python_2_wrote_the_official_ones_are_read(tmp_path):
     bodies = {name: python_2_pickle(make_batches()[name]) for name in BATCHES}
-    # The standard library reads them alike.
+    # The standard library reads them identically.
     content = pickle.loads(bodies["test_batch"], encoding="latin1")
     assert np.array_equal(content["data"], make_batches()["test_batch"]["data"])
     write_members(tmp_path / "old.tar.gz", usual_members(**bodies))
@@ -104,7 +104,7 @@ def test_pickles_as_python_2_wrote_the_official_ones_are_read(tmp_path):
 def test_every_common_tar_format_is_read(tmp_path, tar_format):
     members = usual_members()
     for member, _ in members:
-        member.mtime = 1234567890.5  # in PAX a record of its own, as for every file that TarFile.add adds
+        member.mtime = 1234567890.5  # in PAX a separate record, as for every file added by TarFile.add
     write_members(tmp_path / "own.tar.gz", members, tar_format)
     check_contents(tmp_path / "own.tar.gz")
 
@@ -120,7 +120,7 @@ def test_members_may_begin_with_the_current_folder(tmp_path, arguments):
 
 
 def test_several_gzip_members_are_read_as_one(tmp_path):
-    # As bgzip and `cat one.gz two.gz` write them, with the zeros that fill up a block of a tape.
+    # As written by bgzip and `cat one.gz two.gz`, with zeros padding a tape block.
     write_archive(tmp_path / "good.tar.gz")
     content = gzip.decompress((tmp_path / "good.tar.gz").read_bytes())
     parts = [gzip.compress(content[start : start + 50_000]) for start in range(0, len(content), 50_000)]
@@ -170,7 +170,7 @@ def test_a_flipped_bit_changes_no_image_unnoticed(tmp_path):
             check_contents(tmp_path / "bad.tar.gz")
         except DataError:
             refused += 1
-    # The compressed form has a few bits that mean nothing.
+    # A few bits of the compressed form have no meaning.
     assert refused >= 48
 
 
@@ -185,7 +185,7 @@ def test_a_byte_flipped_before_the_compression_ends_in_no_other_error(tmp_path):
         except DataError as error:
             assert str(error).startswith(f"bad.tar.gz: {FOLDER}/data_batch_1: ")
             refused += 1
-    # Some bytes do not matter, such as a memo index that is never looked up.
+    # Some bytes have no effect, such as a memo index that is never looked up.
     assert refused > 25
 
 
@@ -330,7 +330,7 @@ def test_a_pickle_that_asks_for_an_endless_name_is_refused_in_one_line(tmp_path)
 
 
 def doubled(value, times):
-    """A list of 2**times empty lists that takes up a few bytes, but as text megabytes."""
+    """A list of 2**times empty lists that takes a few bytes, but megabytes as a string."""
     for _ in range(times):
         value = [value, value]
     return value
@@ -368,7 +368,7 @@ GOOD = {"data": np.zeros((2, 3072), dtype=np.uint8), "labels": [0, 2]}
     ],
 )
 def test_a_batch_of_another_layout_is_refused(tmp_path, batch, reason):
-    # Not protocol 2, in which NumPy names the type bytes for an empty array.
+    # Not protocol 2, in which NumPy refers to the type bytes for an empty array.
     members = usual_members(data_batch_2=pickle.dumps(batch, protocol=4))
     write_members(tmp_path / "bad.tar.gz", members)
     message = refusal(tmp_path / "bad.tar.gz")
@@ -379,7 +379,7 @@ def test_a_batch_of_another_layout_is_refused(tmp_path, batch, reason):
 def test_a_label_in_lists_too_deep_to_print_is_refused(tmp_path):
     body = pickle.dumps({"data": GOOD["data"][:1], "labels": "labels"}, protocol=2)
     deep = b"]" * 80_000 + b"a" * 79_999
-    # By hand: pickle would not write it. The text "labels" comes as a key first, and again from the memo.
+    # Assembled by hand: pickle would not write it. "labels" is a key first, and is then reused from the memo.
     memo = body[body.index(b"labels") + 6 :][:2]
     assert memo[:1] == b"q"
     head, found, tail = body.rpartition(b"h" + memo[1:])

@@ -43,7 +43,7 @@ def test_shuffled_batches_have_every_sample_once_with_its_label():
 def test_the_order_is_determined_by_the_seed_and_the_epoch():
     batches = [Batches(torch.zeros(50, 1), torch.arange(50), 16, shuffle_seed=seed) for seed in (1, 1, 2)]
     orders = [shuffled(batches[0], epoch) for epoch in (1, 2, 3)]
-    # In any sequence of epochs, as a training that is resumed has it.
+    # In any sequence of epochs, as in a resumed training.
     assert [shuffled(batches[1], epoch) for epoch in (3, 2, 1)] == orders[::-1]
     others = [shuffled(batches[2], epoch) for epoch in (1, 2, 3)]
     assert len({tuple(order) for order in orders + others}) == 6

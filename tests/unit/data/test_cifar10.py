@@ -39,7 +39,7 @@ def test_normalised_pixels_are_scaled_shifted_and_divided():
     assert inputs[0, [0, 1024, 2048]] == pytest.approx([-2.0, 0.0, 1.0], abs=1e-15)
 
 
-# The exact values, in hexadecimal: (v / 255 - mean) / std with every step rounded to the dtype.
+# The exact values in hexadecimal: (v / 255 - mean) / std, with every step rounded to the dtype.
 LITERALS = {
     "float64": ["-0x1.f1be8b5824f1cp+0", "-0x1.76cc2176cc217p-2", "0x1.0cd6af4cd6af5p+1"],
     "float32": ["-0x1.f1be8c0000000p+0", "-0x1.76cc1e0000000p-2", "0x1.0cd6b00000000p+1"],
@@ -58,7 +58,7 @@ def test_normalised_pixels_have_these_bits(dtype):
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_normalised_pixels_have_the_bits_of_plain_pytorch(images, dtype):
-    images.reshape(-1)[:256] = np.arange(256)  # every value of a pixel
+    images.reshape(-1)[:256] = np.arange(256)  # every possible pixel value
     split = make_split(images, mean=(0.49, 0.48, 0.45), std=(0.25, 0.24, 0.26))
     torch_dtype = getattr(torch, dtype)
     mean, std = (

@@ -1,4 +1,4 @@
-"""Downloads from real servers on loopback that behave badly in one way each."""
+"""Downloads from real servers on loopback, each of which misbehaves in one way."""
 
 import hashlib
 import threading
@@ -20,7 +20,7 @@ MOST = 2_000_000
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Serves BODY, byte ranges too; subclasses misbehave. `ranges` notes what each request asked for."""
+    """Serves BODY, including byte ranges; subclasses misbehave. `ranges` records each request's range."""
 
     body = BODY
     ranges: list
@@ -59,7 +59,7 @@ class Handler(BaseHTTPRequestHandler):
 def serving(handler):
     handler.ranges = []
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        # It looks for `shutdown` twenty times a second.
+        # It polls for `shutdown` twenty times a second.
         threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}/cifar-10-python.tar.gz"
         server.shutdown()
@@ -132,7 +132,7 @@ def test_the_faster_mirror_is_used(good, tmp_path):
     with serving(Slow) as slow:
         assert rank_mirrors([slow, good], PATIENCE) == [good, slow]
         assert download([slow, good], MD5, tmp_path / "archive", MOST, PATIENCE) == good
-        assert all(Slow.ranges)  # it was probed, not asked for the whole file
+        assert all(Slow.ranges)  # it was probed, but the whole file was not requested
 
 
 def test_a_connection_closed_early_is_continued_where_it_broke_off(tmp_path):
@@ -276,7 +276,7 @@ def test_a_mirror_that_redirects_to_nowhere_is_passed_over(good, tmp_path, locat
 
 
 class Dripping(Handler):
-    """Sends a byte at a time, and stops after 30 seconds for the test's sake."""
+    """Sends one byte at a time; stops after 30 seconds so that the test ends."""
 
     def answer(self, partial, part):
         self.begin(partial, len(part))

@@ -28,7 +28,7 @@ def test_logits_are_inputs_times_weights_plus_bias():
 
 
 def gradient(classifier, inputs, labels):
-    """Of C * the summed cross entropy + half the squared weights, at the fitted weights."""
+    """The gradient of C * the summed cross entropy + half the squared weights, at the fitted weights."""
     logits = classifier.logits(inputs)
     probabilities = np.exp(logits - logits.max(axis=1, keepdims=True))
     probabilities /= probabilities.sum(axis=1, keepdims=True)
@@ -41,7 +41,7 @@ def test_logistic_regression_minimises_the_penalised_cross_entropy(load):
     inputs = scale(data.data)
     classifier, iterations = logistic_regression(inputs, data.target, C)
     slope = gradient(classifier, inputs, data.target)
-    # Of two classes only the difference of the weights is determined, and it is what is penalised.
+    # For two classes, only the difference of the weights is determined, and only it is penalised.
     if len(slope) == 2:
         slope = slope[1] + classifier.weight[1]
     else:
@@ -81,7 +81,7 @@ def test_the_stage_writes_figures_and_a_model_that_separates_colours(tmp_path, m
     assert result["logistic_regression"]["validation_accuracy"] == 1.0
     tried = result["logistic_regression"]["tried"]
     assert [one["regularisation"] for one in tried] == [1e-5, 1e-4, 1e-3, 1e-2]
-    # All are right everywhere; the strongest penalty wins.
+    # All have perfect accuracy; the strongest penalty is selected.
     assert {one["validation_accuracy"] for one in tried} == {1.0}
     assert result["logistic_regression"]["regularisation"] == 1e-5
     assert result["logistic_regression"]["converged"] is True

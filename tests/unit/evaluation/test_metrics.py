@@ -16,13 +16,13 @@ from handgrad.evaluation.metrics import (
 )
 
 CLASSES = ["airplane", "bird", "cat"]
-# 4 airplanes, 3 birds, 1 cat; one airplane is taken for a bird and one for a cat, the cat for a bird.
+# 4 airplanes, 3 birds, 1 cat; one airplane is predicted as a bird and one as a cat, the cat as a bird.
 LABELS = np.array([0, 0, 0, 0, 1, 1, 1, 2])
 PREDICTED = np.array([0, 0, 1, 2, 1, 1, 1, 1])
 
 
 def certain(predicted, classes=3):
-    """Logits that leave no doubt."""
+    """Logits of certain predictions."""
     return 50.0 * np.eye(classes)[predicted]
 
 
@@ -75,7 +75,7 @@ def test_cross_entropy_stays_finite_where_the_probability_underflows():
 
 
 def test_calibration_of_a_worked_example():
-    # Two classes: bins of width 0.05 from 0.5. Confidence 0.52 right; 0.98 twice, right and wrong.
+    # Two classes: bins of width 0.05 from 0.5. Confidence 0.52, correct; 0.98 twice, correct and wrong.
     probabilities = np.array([[0.52, 0.48], [0.98, 0.02], [0.02, 0.98]])
     result = calibration(probabilities, np.array([0, 0, 0]))
     first, last = result["bins"][0], result["bins"][-1]
@@ -124,7 +124,7 @@ def test_evaluate_puts_the_scores_together():
     assert result["accuracy_interval"] == pytest.approx((0.3057, 0.8632), abs=5e-5)
     assert result["loss"] == pytest.approx(3 * 50 / 8)
     assert result["predicted_classes"] == 3
-    # Class 1 has probability 1 for five of the eight images, else 0.
+    # Class 1 has probability 1 for five of the eight images, and 0 for the others.
     assert result["output_deviation"] == pytest.approx(math.sqrt(5 / 8 * 3 / 8))
 
 

@@ -48,7 +48,7 @@ def test_the_mean_over_seeds_counts_not_the_best_seed():
 
 
 def test_means_that_differ_in_rounding_only_are_equal():
-    # As floats, the mean of 0, 0.1 and 0.2 is above that of 0, 0 and 0.3; three of 30 are right in both.
+    # In floats, the mean of 0, 0.1 and 0.2 exceeds that of 0, 0 and 0.3; both have three of 30 correct.
     runs = [run(A, correct, 0.5, seed=seed) for seed, correct in enumerate([0, 1, 2])]
     runs += [run(B, correct, 0.4, seed=seed) for seed, correct in enumerate([0, 0, 3])]
     assert order(runs) == [B, A]

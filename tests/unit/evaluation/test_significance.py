@@ -9,7 +9,7 @@ from handgrad.evaluation.significance import holm, paired_interval, paired_test,
 
 @pytest.mark.parametrize(
     ("correct", "images", "interval"),
-    # Published examples of the score interval: 81 of 263 and 15 of 148 from Newcombe (1998), table I.
+    # Published examples of the score interval: 81 of 263 and 15 of 148, from Newcombe (1998), table I.
     [
         (8, 10, (0.4902, 0.9433)),
         (81, 263, (0.2553, 0.3662)),
@@ -50,7 +50,7 @@ def outcomes(only_ours, only_theirs, both=5):
 
 @pytest.mark.parametrize(
     ("only_ours", "only_theirs", "p_value"),
-    # Two-sided binomial by hand: 2 * (1 + 10) / 2**10, 2 * 1 / 2**5; an even split is certain.
+    # Two-sided binomial by hand: 2 * (1 + 10) / 2**10, 2 * 1 / 2**5; an even split has p = 1.
     [(1, 9, 22 / 1024), (9, 1, 22 / 1024), (5, 0, 2 / 32), (3, 3, 1.0), (0, 0, 1.0)],
 )
 def test_paired_test_is_mcnemars_exact_test(only_ours, only_theirs, p_value):
@@ -59,14 +59,14 @@ def test_paired_test_is_mcnemars_exact_test(only_ours, only_theirs, p_value):
 
 
 def test_paired_test_counts_an_image_once_however_many_seeds_agree():
-    # Right with 3, 2, 0, 1 seeds against 0, 1, 0, 2: two images for ours, one for theirs.
+    # Correct with 3, 2, 0, 1 seeds against 0, 1, 0, 2: two images favour ours, one favours theirs.
     ours, theirs = np.array([3, 2, 0, 1]), np.array([0, 1, 0, 2])
     assert paired_test(ours, theirs) == (2, 1, 1.0)
 
 
 def test_paired_interval_of_a_worked_example():
-    # 100 images, 10 right before only, 20 after only. With one more of each among 102: mean 10 / 102 and
-    # variance (11 + 21) / 102 - (10 / 102)**2; half the width 1.959964 * sqrt(variance / 102).
+    # 100 images, 10 correct before only, 20 after only. With one more of each, of 102: mean 10 / 102 and
+    # variance (11 + 21) / 102 - (10 / 102)**2; half-width 1.959964 * sqrt(variance / 102).
     before, after = np.zeros(100), np.zeros(100)
     before[:10] = after[10:30] = after[30:80] = before[30:80] = 1
     mean, variance = 10 / 102, 32 / 102 - (10 / 102) ** 2
@@ -85,7 +85,7 @@ def test_equal_classifiers_have_an_interval_around_zero_that_is_not_empty():
 def test_paired_interval_of_counts_over_seeds_is_that_of_their_means():
     before, after = np.array([0, 2, 3, 3]), np.array([3, 3, 3, 0])
     low, high = paired_interval(before, after, seeds=3)
-    # Differences 1, 1/3, 0, -1, and the two added, 1 and -1: mean 1/18.
+    # Differences 1, 1/3, 0, -1, and the two added ones, 1 and -1: mean 1/18.
     assert (low + high) / 2 == pytest.approx(1 / 18)
 
 
@@ -100,7 +100,7 @@ def test_paired_interval_covers_the_true_difference_in_95_of_100_samples():
 
 
 def test_holm_of_a_worked_example():
-    # Of four tests: 0.01 * 4, 0.02 * 3, 0.03 * 2, 0.2 * 1, none below an earlier one.
+    # Four tests: 0.01 * 4, 0.02 * 3, 0.03 * 2, 0.2 * 1, made non-decreasing.
     assert holm([0.03, 0.01, 0.2, 0.02]) == pytest.approx([0.06, 0.04, 0.2, 0.06])
     assert holm([0.7]) == [0.7]
     assert holm([0.6, 0.9]) == [1.0, 1.0]

@@ -33,6 +33,6 @@ def test_only_other_settings_have_a_folder_in_the_store():
     other = store_folder(plain | {"seed": 1}, plain)
     assert len(other) == 13
     assert other.endswith("/")
-    # It depends on the settings alone, not on config.yaml nor on the order of the keys.
+    # It depends on the settings only, not on config.yaml or the order of the keys.
     assert store_folder({"classes": ["airplane", "bird"], "seed": 1}, None) == other
     assert store_folder(plain | {"seed": 2}, plain) != other

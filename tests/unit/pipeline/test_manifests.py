@@ -13,14 +13,14 @@ from handgrad.pipeline.manifests import (
     read_manifest,
 )
 
-# sha256sum of the texts "data" and "model".
+# sha256sum of the strings "data" and "model".
 DATA = "3a6eb0790f39ac87c94f3856b2dd2c5d110e6811602261a9a923d3bb23adc8b7"
 MODEL = "9372c470eeadd5ecd9c3c74c2b3cb633f8e2f2fad799250a0f70d652b6b825e4"
 
 
 @pytest.fixture
 def results(tmp_path):
-    """The data of one job, and a training of it."""
+    """The data written by one job, and a training on it."""
     results = tmp_path / "results"
     for folder in ("data", "manifests", "runs/one/train"):
         (results / folder).mkdir(parents=True)

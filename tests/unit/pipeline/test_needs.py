@@ -1,4 +1,4 @@
-"""Upper bounds of memory and disk: worked examples, and a training that stays below its own."""
+"""Upper bounds on memory and disk: worked examples, and a training that stays below its bound."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""The logger plugin's state and text, from the events that Snakemake emits."""
+"""The logger plugin's state and text, given the events that Snakemake emits."""
 
 import logging
 import time
@@ -51,7 +51,7 @@ def test_running_trainings_show_epoch_and_accuracy_and_the_best_so_far(progress,
     lines = text(progress)
     assert "0.1 train_manual_update epoch 3 of 10 · validation accuracy 0.7000" in lines
     assert "0 of 4 · best validation accuracy 0.9000" in lines
-    # Only what is new is read, and a line that is half-written is left for later.
+    # Only new lines are read; a partial line is left for later.
     write_epochs(second, ["0.6000", "0.9500"])
     second.write_text(second.read_text()[:-3])
     assert "0.2 train               epoch 1 of 10" in text(progress)
@@ -83,7 +83,7 @@ def test_the_time_left_follows_the_pace_so_far(progress, tmp_path):
     write_epochs(log, ["0.5"] * 5)
     start(progress, 1, "train", [log])
     progress.first_training = time.monotonic() - 60
-    # Half a training of four took a minute: seven halves are left.
+    # Half of one of four trainings took a minute: seven halves are left.
     assert "about 7:00 left" in text(progress)
 
 

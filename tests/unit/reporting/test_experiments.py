@@ -15,7 +15,7 @@ LABELS = ["airplane", "bird"] * 10
 
 
 def experiment(name, wrong=(), **changes):
-    """An experiment whose selected model errs on the test images at the positions `wrong`."""
+    """An experiment whose selected model misclassifies the test images at the positions `wrong`."""
     given = copy.deepcopy(facts())
     for path, value in changes.items():
         *parents, last = path.split("__")
@@ -50,7 +50,7 @@ def test_models_are_compared_image_by_image_and_corrected_for_their_number():
         ("wide", "deep"),
     ]
     assert [row["difference"] for row in found] == pytest.approx([0.3, 0.05, -0.25])
-    # Exact McNemar: 2 / 2**6, 1 and 2 / 2**5; by Holm three times the least, then twice the next.
+    # Exact McNemar: 2 / 2**6, 1 and 2 / 2**5; Holm multiplies the smallest by three, the next by two.
     assert [row["p_value"] for row in found] == pytest.approx([1 / 32, 1.0, 1 / 16])
     assert [row["holm_p_value"] for row in found] == pytest.approx([3 / 32, 1.0, 1 / 8])
     assert not any(row["told_apart"] or row["same_model"] for row in found)

@@ -33,15 +33,15 @@ def test_facts_are_json_without_nan(name):
 
 
 def test_difference_interval_is_newcombes():
-    # Newcombe (1998), table II, (a): 56/70 - 48/80, method 10 gives 0.0524 to 0.3339, from the Wilson
+    # Newcombe (1998), table II, (a): for 56/70 - 48/80, method 10 gives 0.0524 to 0.3339, from the Wilson
     # intervals of the two proportions.
     first, second = (0.6919, 0.8769), (0.4905, 0.7003)
     assert difference_interval(56 / 70, first, 48 / 80, second) == pytest.approx((0.0524, 0.3339), abs=2e-4)
 
 
 def test_cost_of_a_small_network():
-    # Weights: 3072 x 4 + 4 x 2 = 12,296. Forward 2 x 12,296 = 24,592 operations an image; backward the same
-    # for dW and 2 x 8 = 16 to pass the error on through the last layer.
+    # Weights: 3072 x 4 + 4 x 2 = 12,296. Forward 2 x 12,296 = 24,592 operations per image; backward the same
+    # for dW, and 2 x 8 = 16 to propagate the error through the last layer.
     # An epoch: 10 x (24,592 + 24,608) + 5 x 24,592 = 614,960.
     settings = {"hidden": [4], "epochs": 3, "batch_size": 4}
     cost = facts(
@@ -54,7 +54,7 @@ def test_cost_of_a_small_network():
     assert cost["updates_per_epoch"] == 3
     assert cost["training"] == 1_844_880
     assert cost["trainings"] == 6
-    # Three epochs of the one and six of the other, each by three trainers.
+    # Three epochs of one and six of the other, each by three trainers.
     assert cost["all"] == 16_603_920
 
 
@@ -104,7 +104,7 @@ def test_a_step_of_momentum_tells_when_its_target_was_reached():
 
 
 def test_decay_alone_shrinks_the_first_layer_as_worked_out_by_hand():
-    # 36 updates in each of 50 epochs; (1 - 0.01 * 0.9)**1800 = 8.562e-8, of sqrt(512 / 3) = 13.064.
+    # 36 updates in each of 50 epochs; (1 - 0.01 * 0.9)**1800 = 8.562e-8, times sqrt(512 / 3) = 13.064.
     (shrunk,) = facts()["shrinkage"]
     assert shrunk["updates"] == 1800
     assert shrunk["factor"] == pytest.approx(8.562e-8, rel=1e-4)
@@ -234,7 +234,7 @@ sys.exit(f"imported {heavy}" if heavy else 0)
 
 
 def run_stage(folder):
-    """The stage on the files of `folder`; it fails if it imports what takes long to import."""
+    """Run the stage on the files in `folder`; fail if it imports a module that is slow to import."""
     files = [
         "preflight",
         "source",

@@ -62,7 +62,7 @@ def curve(losses, lr=0.01, diverged=False):
 
 
 def selection(combinations, diverged=0, seeds=(256,)):
-    """selection.json of a ranking that falls from 90% by one in a thousand."""
+    """selection.json of a ranking that falls from 90% in steps of 0.1%."""
     ranking = [
         {
             "rank": rank,
@@ -139,7 +139,7 @@ def sweep():
 
 
 def every_figure(split):
-    """Each figure at the ends of what it may have to show."""
+    """Every figure at the extremes of what it may have to show."""
     diverged = curve([1e200, np.nan, np.nan], lr=10, diverged=True)
     yield "sample_images 2", sample_images(split, CLASSES[:2], DATA)
     yield "sample_images 10", sample_images(split, CLASSES, DATA)
@@ -166,7 +166,7 @@ def drawn(split):
 
 
 def texts(figure):
-    """The figure's texts, but for those of the ticks."""
+    """The texts in the figure, except tick labels."""
     found = [*figure.texts, *(text for legend in figure.legends for text in legend.findobj(Text))]
     for axes in figure.axes:
         found += [child for child in axes.get_children() if isinstance(child, Text)]
@@ -186,7 +186,7 @@ def labels(axes):
 
 
 def extent(text, renderer):
-    """The box of a text; of the title only its first line, since on the second the data are named."""
+    """The bounding box of a text; for the title, its first line only, since the second names the data."""
     box = text.get_window_extent(renderer)
     if text.get_text().endswith("\n"):
         box.y0 = (box.y0 + box.y1) / 2
@@ -260,7 +260,7 @@ def test_training_curves_cross_diverged_runs_without_stretching_the_axis():
     (cross,) = [line for line in below.lines if line.get_marker() == "x"]
     assert cross.get_xdata().tolist() == [2]
     assert "1 diverged (cross: last finite loss)" in labels(below)
-    # Nothing after the first loss that is not a number.
+    # Nothing is drawn from the first NaN loss on.
     assert len(diverged.finite) == 2
 
 
@@ -311,7 +311,7 @@ def test_confusion_matrix_of_a_class_without_images_is_drawn():
 def test_misclassified_images_shows_the_most_confident_errors_first(split):
     figure = misclassified_images(split, errors(20), 12, DATA)
     assert figure.axes[0].get_title(loc="left") == "true automobile\npred. airplane\n> 99.9%"
-    # The errors grow in confidence with their position, so that the last comes first.
+    # The confidence of the errors increases with their position, so the last comes first.
     assert np.array_equal(figure.axes[0].images[0].get_array(), split.images[19].transpose(1, 2, 0))
     assert sum(len(axes.images) for axes in figure.axes) == 12
     assert "12 of 20 errors on 120 test images" in words(figure)
@@ -361,7 +361,7 @@ def test_calibration_leaves_out_empty_bins():
 
 @pytest.fixture(scope="module")
 def options(tmp_path_factory):
-    """The options of the stage for a small made-up run, one of whose three combinations diverged."""
+    """The options of the stage for a small synthetic run, one of whose three combinations diverged."""
     results = tmp_path_factory.mktemp("results")
     labels, combinations = [0, 1] * 10, [(0.01, 0.0, 0.0), (0.1, 0.01, 0.9), (10.0, 0.0, 0.0)]
     folders = [
@@ -394,7 +394,7 @@ def options(tmp_path_factory):
 
 
 def draw(options, folder, **environment):
-    """The bytes of the figures that the stage draws in a process of its own."""
+    """The bytes of the figures that the stage draws in its own process."""
     options = options | {"output_figures": [folder / name for name in sorted(NAMES)]}
     command = [sys.executable, "-m", "handgrad.stages.figures", *flags(options)]
     subprocess.run(command, check=True, env=os.environ | environment)

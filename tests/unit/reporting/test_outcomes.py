@@ -1,7 +1,7 @@
-"""Every conditional sentence of the report, held against a plain recomputation from the raw files.
+"""Every conditional sentence of the report, compared with a plain recomputation from the raw files.
 
-`SENTENCES` gives, for a text of each branch of the templates, when it must be in the report. Conditions are
-worked out from the contents of the stages' files, without `facts.py` and `statements.py`.
+`SENTENCES` states, for a text of each branch of the templates, when the report must have it. Conditions are
+computed from the contents of the stages' files, without `facts.py` and `statements.py`.
 """
 
 import json
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.slow  # a hundred reports
 HYPERPARAMETERS = ("lr", "weight_decay", "momentum")
 
 
-# What the files say.
+# Quantities computed from the files.
 
 
 def seeds(r):
@@ -59,7 +59,7 @@ def learnt(r):
 
 
 def above(rows, others, name):
-    """Whether the rows have larger values of a hyperparameter than all others, and of no other one."""
+    """Whether the rows have larger values than all others for this hyperparameter, and for no other one."""
 
     def is_above(key):
         return bool(rows and others) and min(row[key] for row in rows) > max(row[key] for row in others)
@@ -93,7 +93,7 @@ def tied_first(r):
 
 
 def newcombe(first, first_interval, second, second_interval):
-    """The 95% interval of the difference of two independent proportions (Newcombe, 1998, method 10)."""
+    """The 95% interval for the difference of two independent proportions (Newcombe, 1998, method 10)."""
     low = math.sqrt((first - first_interval[0]) ** 2 + (second_interval[1] - second) ** 2)
     high = math.sqrt((first_interval[1] - first) ** 2 + (second - second_interval[0]) ** 2)
     return first - second - low, first - second + high
@@ -146,7 +146,7 @@ def underfits(r):
 
 
 def recent(r):
-    """By what part the training loss fell over the last tenth of the epochs; None for too few epochs."""
+    """The relative decrease of the training loss over the last tenth of the epochs; None if too few."""
     losses = history(r)["training_loss"]
     window = max(1, len(losses) // 10)
     return (losses[-1 - window] - losses[-1]) / losses[-1 - window] if len(losses) > window else None
@@ -189,7 +189,7 @@ def unhealthy(r):
 
 
 def steps(r, name):
-    """The rows of the leaderboard before and after each step of a hyperparameter, and how they compare."""
+    """The rows of the leaderboard before and after each step of a hyperparameter, and their comparison."""
 
     def row(settings):
         return next(one for one in ranking(r) if all(one[key] == settings[key] for key in settings))
@@ -198,7 +198,7 @@ def steps(r, name):
 
 
 def significant(r, name):
-    """Whether the largest step of a hyperparameter is; None without a step."""
+    """Whether the largest step of a hyperparameter is significant; None if there is no step."""
     found = steps(r, name)
     if not found:
         return None
@@ -213,7 +213,7 @@ def some_significance(r, wanted):
 
 
 def losses(r, row):
-    """The training losses of a row of the leaderboard, the mean over its seeds."""
+    """The training losses of a row of the leaderboard, averaged over its seeds."""
     runs = [
         run["training_loss"]
         for run in r["histories"]
@@ -223,7 +223,7 @@ def losses(r, row):
 
 
 def sooner(r):
-    """Whether some step of momentum reached the lowest training loss before it in fewer epochs."""
+    """Whether some step of momentum reached the previous lowest training loss in fewer epochs."""
     for before, after, _ in steps(r, "momentum"):
         lowest = min(losses(r, before))
         epoch = losses(r, before).index(lowest)
@@ -237,7 +237,7 @@ def spikes(r):
 
 
 def shrunk(r):
-    """For each combination that collapsed without momentum: whether decay alone explains its norm."""
+    """For each combination that collapsed without momentum, whether weight decay alone explains its norm."""
     images = r["summary"]["splits"]["train"]["images"]
     result = []
     for row in collapsed(r):
@@ -402,7 +402,7 @@ def printed(r):
 
 
 def shortened(r):
-    """Whether the trainers were compared over fewer epochs than the selected combination is trained for."""
+    """Whether the trainers were compared over fewer epochs than the selected combination was trained for."""
     compared = max(run.get("epochs", 50) for run in r["comparison"]["runs"])
     return compared < ranking(r)[0].get("epochs", 50)
 
@@ -411,7 +411,7 @@ def several(r):
     return len(trainers(r)) > 1
 
 
-# A text of each branch, and when the report has it.
+# A text from each branch, and when the report contains it.
 SENTENCES = {
     # (a), (b), (c)
     "gradients by hand equal those of PyTorch **to the last bit**": lambda r: all(
@@ -726,11 +726,11 @@ SENTENCES = {
 
 
 def normalised(text):
-    """On one line, without the marks of quotations and the anchors of captions."""
+    """The text on one line, without quotation markers and caption anchors."""
     return " ".join(re.sub(r"^> ?|</?span.*?>", "", text, flags=re.MULTILINE).split())
 
 
-# A text in which § stands for what a template fills in.
+# A text in which § marks what a template fills in.
 PATTERNS = {
     text: re.compile(".{1,80}?".join(map(re.escape, text.split("§")))) for text in SENTENCES if "§" in text
 }
@@ -764,7 +764,7 @@ def test_there_are_sixty_outcomes_and_each_sentence_is_said_in_some_and_not_in_o
 
 
 def branches(path):
-    """The text of each branch of a template's conditions, § for what is filled in."""
+    """The text of each branch of a template's conditions, with § for what is filled in."""
     tree = Environment(trim_blocks=True, lstrip_blocks=True).parse(path.read_text(encoding="utf-8"))
     for condition in tree.find_all(nodes.If):
         for body in (condition.body, *(other.body for other in condition.elif_), condition.else_):

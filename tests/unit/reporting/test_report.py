@@ -45,7 +45,7 @@ def reports():
 
 
 def numbers_in(value):
-    """Every number in the facts; of a list also its length, which is the number of its items."""
+    """Every number in the facts, including the lengths of lists, which count their items."""
     if isinstance(value, dict):
         return [number for item in value.values() for number in numbers_in(item)]
     if isinstance(value, list):
@@ -54,14 +54,14 @@ def numbers_in(value):
 
 
 def readings(value):
-    """The ways in which the filters may have written a number, as plain decimals."""
+    """The ways in which the filters may have formatted a number, as plain decimals."""
     written = {f"{value:,}".replace(",", ""), f"{abs(100 * value):.1f}", str(exact(value))}
     written |= {str(signif(value, digits)).replace(",", "") for digits in (1, 2, 3, 4)}
     return {reading.replace("−", "-").lstrip("-") for reading in written}
 
 
 def cells(markdown):
-    """The cells of every table, code and rules left out."""
+    """The cells of every table, without code and rules."""
     for line in markdown.splitlines():
         if line.startswith("|") and not re.fullmatch(r"[|:\- ]+", line):
             yield from (cell.strip() for cell in re.sub(r"`[^`]*`", "", line).strip("|").split("|"))

@@ -1,4 +1,4 @@
-"""The page in a real browser: what only one can tell."""
+"""The page in a real browser: tests of what only a browser can show."""
 
 import shutil
 
@@ -27,7 +27,7 @@ def page_file(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def browser():
-    # Without its sandbox, which containers do not allow; it opens nothing but our own page.
+    # Without the browser's sandbox, which containers do not allow; it opens only our own page.
     with playwright.sync_playwright() as driver:
         chromium = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield chromium
@@ -36,7 +36,7 @@ def browser():
 
 @pytest.fixture
 def open_page(browser, page_file):
-    """Open the page in a window of a width; console messages and requests are kept in `seen`."""
+    """Open the page in a window of this width; console messages and requests are recorded in `seen`."""
     opened = []
 
     def open_at(width=1280, **options):
@@ -83,7 +83,7 @@ def test_a_title_with_markup_is_text(open_page):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize(("width", "zoom"), [(1280, 1), (390, 1), (640, 2)])
 def test_the_page_never_scrolls_sideways(open_page, width, zoom, scheme):
-    # A zoom of 200% halves the width that the page has, in its own pixels.
+    # A zoom of 200% halves the page's width in CSS pixels.
     page = open_page(width // zoom, device_scale_factor=zoom, color_scheme=scheme)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     outside = page.evaluate(

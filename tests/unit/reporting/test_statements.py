@@ -25,7 +25,7 @@ def test_every_predicate_holds_in_some_scenario_and_fails_in_another():
 
 
 def test_a_gap_within_its_interval_is_no_overfitting():
-    # 963 validation images: an interval of about two percentage points to either side.
+    # 963 validation images: an interval of about plus or minus two percentage points.
     assert not statements(facts(evaluation=evaluation(training_accuracy=0.885)))["overfits"]
     assert statements(facts(evaluation=evaluation(training_accuracy=0.905)))["overfits"]
 

@@ -1,4 +1,4 @@
-"""How templates are written, so that a change of a sentence is a change of a line."""
+"""Style rules for templates, so that changing a sentence changes one line."""
 
 import re
 
@@ -13,7 +13,7 @@ TEMPLATES = [
     *sorted(REPORT.glob("chapters/*")),
     *sorted(REPORT.glob("check/*")),
 ]
-# Two sentences on a line: a stop after a word of three letters or more, and a capital.
+# Two sentences on a line: a full stop after a word of at least three letters, then a capital.
 TWO_SENTENCES = re.compile(r"[a-z)]{3}[.?!]\*{0,2} +[A-Z`*]")
 
 
@@ -41,14 +41,14 @@ def test_no_line_has_two_sentences(path):
 
 
 def is_name(node):
-    """Whether an expression only looks something up: statements.useful, step.beyond_noise, effects[name]."""
+    """Whether an expression is a plain lookup: statements.useful, step.beyond_noise, effects[name]."""
     while isinstance(node, nodes.Getattr | nodes.Getitem):
         node = node.node
     return isinstance(node, nodes.Name)
 
 
 def is_simple(test):
-    """Whether a condition is a name, perhaps negated, or asks whether it is none."""
+    """Whether a condition is a name, possibly negated, or a test for none."""
     if isinstance(test, nodes.Not):
         test = test.node
     if isinstance(test, nodes.Test):

@@ -51,7 +51,7 @@ def test_small_networks_are_checked_whole_and_large_ones_by_a_sample(report):
         (check["parameters"], check["parameters_checked"] + check["kinks"] + check["unmeasurable"])
         for check in report["central_differences"]["checks"]
     }
-    # 4 weights and 4 biases of each layer; of the last layer with 3 outputs, 3 biases
+    # 4 weights and 4 biases per layer; 3 biases in the last layer, which has 3 outputs
     assert sizes == {(17, 17), (39, 39), (78314, 24), (459, 55)}
 
 

@@ -11,7 +11,7 @@ from handgrad.errors import HandgradError
 from handgrad.stages import evaluate
 
 BLACK, WHITE = 0, 255
-# One hidden unit, the mean of the inputs (-2 for black, 2 for white) after relu; logits 0.5 and the unit.
+# One hidden unit, relu of the mean input (-2 for black, 2 for white); logits 0.5 and the unit's output.
 WEIGHTS = {
     "fc.1.weight": np.full((1, 3072), 1 / 3072),
     "fc.1.bias": np.zeros(1),
@@ -21,7 +21,7 @@ WEIGHTS = {
 # Logits 0.5 and 0 for black, 0.5 and 2 for white.
 SURE_OF_BLACK = 1 / (1 + math.exp(-0.5))
 SURE_OF_WHITE = 1 / (1 + math.exp(-1.5))
-# Airplanes are black and birds white, but for one white airplane in the test images (index 3 * 1).
+# Airplanes are black and birds white, except for one white airplane in the test images (index 3 * 1).
 TEST_LABELS = [0, 0, 0, 1, 1]
 TEST_GREYS = [BLACK, WHITE, BLACK, WHITE, WHITE]
 
@@ -33,7 +33,7 @@ SELECTED = {"lr": 0.1, "weight_decay": 0.0, "momentum": 0.0, "hidden": [1], "val
 def options(tmp_path):
     """The options of the stage, with files on which the model errs once in 4 validation and 5 test images."""
     save_file(WEIGHTS, tmp_path / "model.safetensors")
-    # The baseline takes everything for a bird.
+    # The baseline classifies everything as a bird.
     linear = {"weight": np.zeros((2, 3072)), "bias": np.array([0.0, math.log(3)])}
     save_file(linear, tmp_path / "linear.safetensors")
     baselines = {
@@ -119,9 +119,9 @@ def test_the_baselines_are_measured_on_the_same_images(options):
         0.5,
     )
     assert (linear["accuracy"], linear["validation_accuracy"]) == (0.4, 0.25)
-    # It gives birds the probability 3/4.
+    # It assigns birds a probability of 3/4.
     assert linear["loss"] == pytest.approx(-(3 * math.log(1 / 4) + 2 * math.log(3 / 4)) / 5)
-    # Only the model gets the two black airplanes; the baseline gets nothing that the model does not.
+    # Only the model is right on the two black airplanes; the baseline alone is right on nothing.
     assert result["mcnemar_baseline"] == {
         "baseline": "logistic_regression",
         "only_model_correct": 2,

@@ -19,7 +19,7 @@ from handgrad.stages import fetch
 
 @pytest.fixture
 def run(tmp_path, monkeypatch):
-    """Run the stage with a download cache of its own; returns source.json."""
+    """Run the stage with its own download cache; return source.json."""
     monkeypatch.setenv("HANDGRAD_CACHE", str(tmp_path / "cache"))
 
     def run(**options):
@@ -82,7 +82,7 @@ def test_the_archive_is_downloaded_once(run, tmp_path, served_archive):
     assert run(mirrors=[url], md5=md5)["source"] == "download"
     first = (tmp_path / "out.tar.gz").read_bytes()
     (tmp_path / "out.tar.gz").unlink()
-    # The second time no mirror is asked: this one is not there.
+    # The second time, no mirror is contacted: this one does not exist.
     found = run(mirrors=["http://no-such-host.invalid/"], md5=md5)
     assert (found["source"], found["location"], found["md5"]) == ("download", url, md5)
     assert (tmp_path / "out.tar.gz").read_bytes() == first
@@ -100,7 +100,7 @@ def test_a_damaged_file_in_the_cache_is_fetched_again(run, tmp_path, served_arch
 def test_a_cache_without_its_origin_is_used_without_a_network(run, tmp_path, served_archive, origin):
     url, md5 = served_archive
     run(mirrors=[url], md5=md5)
-    # As a run leaves it that is killed between the two files.
+    # As left behind by a run that was killed between the two files.
     (tmp_path / "cache" / md5 / "origin.txt").unlink()
     if origin is not None:
         (tmp_path / "cache" / md5 / "origin.txt").write_text(origin)

@@ -1,4 +1,4 @@
-"""Whatever keeps an experiment from its end is found before the first training, in one message."""
+"""Whatever would stop an experiment is reported before the first training, in one message."""
 
 import json
 import re

@@ -22,7 +22,7 @@ def prepare(folder, archive):
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory):
-    """The stage's outputs for an archive with one image both in the training and in the test batches."""
+    """The stage's outputs for an archive with one image in both the training and the test batches."""
     folder = tmp_path_factory.mktemp("prepared")
     batches = make_batches(per_class_train=50, per_class_test=10)
     batches["test_batch"]["data"][0] = batches["data_batch_1"]["data"][0]

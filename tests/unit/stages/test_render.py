@@ -16,7 +16,7 @@ TITLE = "<script>alert(1)</script> *x* $y$ [z](http://e) #set page(fill: red)"
 
 
 class Tags(HTMLParser):
-    """The tags of a page with their attributes, the identifiers, and the text outside script and style."""
+    """Collects a page's tags with their attributes, its IDs, and the text outside script and style."""
 
     def __init__(self, html):
         super().__init__()
@@ -149,9 +149,9 @@ def test_nothing_runs_off_the_pages(tmp_path):
     width, height = map(float, re.search(r'<page width="([\d.]+)" height="([\d.]+)"', boxes).groups())
     words = re.findall(r'xMax="([\d.]+)" yMax="([\d.]+)">(.*?)</word>', boxes)
     edges = [(float(right), word) for right, _, word in words]
-    # 26 mm of margin, and three points for punctuation that hangs into it.
+    # A margin of 26 mm, and three points for hanging punctuation.
     assert [(x, word) for x, word in edges if x > width - 26 / 25.4 * 72 + 3] == []
-    # Below the text there is nothing but "n of m".
+    # Below the text there is only "n of m".
     feet = [word for _, bottom, word in words if float(bottom) > height - 26 / 25.4 * 72 + 3]
     assert len(feet) == 3 * boxes.count("<page ")
 

@@ -23,7 +23,7 @@ def test_every_job_of_the_experiment_is_listed_with_its_seconds_and_memory(tmp_p
     run = tmp_path / "benchmarks/train/lr~0.1/train.tsv"
     run.parent.mkdir(parents=True)
     run.write_text(HEADS + "61.5\t0:01:01\t512.25\t1\t1\t1\t0\t0\t99\t60\n")
-    # Of a combination that was taken out of the config.
+    # Of a combination that was removed from the config.
     earlier = tmp_path / "benchmarks/train/lr~0.2/train.tsv"
     earlier.parent.mkdir()
     earlier.write_text(run.read_text())

@@ -65,7 +65,7 @@ def test_the_best_run_is_selected_and_its_model_copied(tmp_path):
 
 
 def test_the_runner_up_is_compared_image_by_image(tmp_path):
-    # The first errs on 0 and 1, the second on 1 to 6: one image for the second, five for the first.
+    # The first errs on 0 and 1, the second on 1 to 6: one image favours the second, five the first.
     folders = [write(tmp_path, FIRST, {0, 1}), write(tmp_path, SECOND, {1, 2, 3, 4, 5, 6})]
     result = run_stage(tmp_path, folders)
     runner_up = result["runner_up"]
@@ -82,7 +82,7 @@ def test_the_runner_up_is_compared_image_by_image(tmp_path):
 
 
 def test_steps_are_compared_image_by_image_and_adjusted_for_their_number(tmp_path):
-    # Two steps of momentum. One of them makes image 0 right and 1 to 6 wrong, the other changes nothing.
+    # Two steps of momentum. One corrects image 0 and makes 1 to 6 wrong, the other changes nothing.
     folders = [
         write(tmp_path, (0.01, 0.0, 0.0), {0}),
         write(tmp_path, (0.01, 0.0, 0.9), {1, 2, 3, 4, 5, 6}),
@@ -94,7 +94,7 @@ def test_steps_are_compared_image_by_image_and_adjusted_for_their_number(tmp_pat
     changed, same = steps[0.01, 0.0, 0.0], steps[0.01, 0.1, 0.0]
     assert changed["after"] == {"lr": 0.01, "weight_decay": 0.0, "momentum": 0.9, "epochs": 5}
     assert (changed["only_before_correct"], changed["only_after_correct"]) == (6, 1)
-    # 2 * (1 + 7) / 2**7, twice that for two tests.
+    # 2 * (1 + 7) / 2**7, doubled for two tests.
     assert changed["p_value"] == pytest.approx(0.125)
     assert changed["p_value_holm"] == pytest.approx(0.25)
     assert (same["p_value"], same["p_value_holm"]) == (1.0, 1.0)
@@ -157,9 +157,9 @@ def test_seeds_are_averaged_and_the_best_seed_gives_the_model(tmp_path):
     assert result["selected"]["validation_accuracy"] == 0.9
     assert best["validation_accuracy"] == 0.8
     assert best["validation_accuracy_std"] == pytest.approx(0.02**0.5)
-    # The images count, not the predictions: Wilson, 8 of 10.
+    # The sample size is the number of images, not of predictions: Wilson, 8 of 10.
     assert best["validation_accuracy_interval"] == pytest.approx([0.4902, 0.9433], abs=5e-5)
-    # Image 1 and 2 are classified correctly by one more of the seeds.
+    # Images 1 and 2 are classified correctly by one more seed.
     assert result["runner_up"]["mcnemar"]["only_selected_correct"] == 2
     assert result["runner_up"]["mcnemar"]["only_runner_up_correct"] == 0
 

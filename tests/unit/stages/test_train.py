@@ -1,4 +1,4 @@
-"""The training stage as a job runs it: a process of its own."""
+"""The training stage as a job runs it: in its own process."""
 
 import csv
 import json
