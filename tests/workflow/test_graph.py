@@ -32,10 +32,10 @@ def test_selection_has_the_validation_images_but_never_the_test_images_among_its
 
 def test_only_the_evaluation_and_the_figures_take_the_test_images(project):
     inputs = inputs_of(project)
-    takers = {
-        file.split("/")[1] for file, files in inputs.items() if "results/data/test.safetensors" in files
-    }
-    assert takers == {"evaluation", "figures"}
+    takers = {file for file, files in inputs.items() if "results/data/test.safetensors" in files}
+    manifests = {file for file in takers if file.startswith("results/manifests/")}
+    assert manifests == {"results/manifests/evaluate.json", "results/manifests/figures.json"}
+    assert {file.split("/")[1] for file in takers - manifests} == {"evaluation", "figures"}
 
 
 def test_deploying_software_by_snakemake_puts_no_step_into_an_image_without_handgrad(project):
