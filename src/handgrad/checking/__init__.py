@@ -1,7 +1,7 @@
-"""Checks of anyone's networks, backpropagation and updates, which name the mistake where they can.
+"""Check networks, backpropagation and updates written by others, and name the mistake where possible.
 
-The public functions are imported on first use: the modules of this package can be used without PyTorch's
-start-up time where they do not need it.
+The public functions are imported on first use, so modules of this package that do not need PyTorch load
+quickly.
 """
 
 from importlib import import_module

@@ -1,4 +1,4 @@
-"""The cases that every submission is put through: networks with batches, and settings of the update."""
+"""The test cases that every submission is run on: networks with batches, and settings of the update."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,7 +17,7 @@ MakeNetwork = Callable[[list[int], list[str]], Any]
 
 @dataclass(frozen=True)
 class Case:
-    """A network and a batch size; `seed` draws its weights, inputs and targets."""
+    """A network and a batch size; `seed` determines the weights, inputs and targets."""
 
     widths: tuple[int, ...]
     activations: tuple[str, ...]
@@ -29,7 +29,7 @@ class Case:
         return f"network {'-'.join(map(str, self.widths))}, {names}, batch of {self.batch_size}"
 
 
-# As many samples as units, so that a wrong product has a result to compare rather than a wrong shape.
+# With as many samples as units, a wrong product gives a result to compare rather than a shape error.
 SQUARE_CASES = (
     Case((4, 4, 4, 4), ("tanh",) * 3, 4, 1),
     Case((4, 4, 4, 4), ("sigmoid", "tanh", "softplus"), 4, 2),
@@ -60,14 +60,14 @@ class Batch:
 
 
 def network(case: Case, make: MakeNetwork | None = None, dtype: torch.dtype = torch.float64) -> Any:
-    """The network of a case, as `make` makes it, or else a MyNet."""
+    """The network of a case, created by `make`; by default, a MyNet."""
     torch.manual_seed(case.seed)
     model = (make or MyNet)(list(case.widths), list(case.activations))
     return model.to(dtype)
 
 
 def batches(case: Case, loss: str, dtype: torch.dtype = torch.float64) -> tuple[Batch, Batch]:
-    """Two batches: gradients and activations that the first leaves behind must not show in the second."""
+    """Two batches: gradients and activations left over from the first must not affect the second."""
     generator = torch.Generator().manual_seed(case.seed)
 
     def drawn(width: int) -> Tensor:
@@ -85,7 +85,7 @@ def batches(case: Case, loss: str, dtype: torch.dtype = torch.float64) -> tuple[
 
 @dataclass(frozen=True)
 class Setting:
-    """Hyperparameters of one short training."""
+    """Hyperparameters of one short training run."""
 
     lr: float
     weight_decay: float = 0.0
@@ -107,7 +107,7 @@ class Setting:
         )
 
 
-# The first has neither weight decay nor momentum: what fails there has nothing to do with them.
+# The first setting has neither weight decay nor momentum: failures there have nothing to do with them.
 SETTINGS = (
     Setting(0.1, seed=1),
     Setting(0.03, seed=2, hidden=(3, 3)),
@@ -120,24 +120,24 @@ DAMPENED_SETTINGS = (Setting(0.05, momentum=0.8, dampening=0.3, seed=7),)
 NESTEROV_SETTINGS = (Setting(0.05, weight_decay=0.1, momentum=0.8, nesterov=True, seed=8),)
 EPOCHS, SAMPLES, BATCH_SIZE = 3, 10, 4  # the last batch of an epoch has 2 samples
 CLASSES = 2
-IMAGE = (3, 32, 32)  # as in CIFAR-10, for functions that have the number of pixels written into them
+IMAGE = (3, 32, 32)  # as in CIFAR-10, for functions with a hard-coded number of pixels
 
 
 def training_network(setting: Setting, dtype: torch.dtype = torch.float64) -> MyMLP:
-    """The network of a short training. Its inputs are scaled down, as the pixels of an image are many."""
+    """The network for a short training run. Its inputs are scaled down because an image has many pixels."""
     torch.manual_seed(setting.seed)
     return MyMLP(hidden=setting.hidden, n_classes=CLASSES, activation="tanh").to(dtype)
 
 
 def samples(seed: int, dtype: torch.dtype = torch.float64, count: int = SAMPLES) -> TensorDataset:
-    """Images of noise with labels."""
+    """Random noise images with labels."""
     generator = torch.Generator().manual_seed(seed)
     images = torch.randn(count, *IMAGE, generator=generator, dtype=dtype)
     return TensorDataset(images, torch.randint(CLASSES, (count,), generator=generator))
 
 
 class Watched(DataLoader):
-    """A DataLoader that notes the parameters, and the mode, of a model whenever a batch is fetched."""
+    """A DataLoader that records a model's parameters and mode whenever a batch is fetched."""
 
     def __init__(self, data: TensorDataset, model: nn.Module, batch_size: int = BATCH_SIZE) -> None:
         super().__init__(data, batch_size=batch_size)
@@ -166,7 +166,7 @@ def flat_parameters(model: nn.Module) -> Tensor:
 def observed_steps(
     points: list[Tensor], model: MyMLP, data: TensorDataset, loss_fn: nn.Module, settings: dict[str, Any]
 ) -> Steps:
-    """The steps of a training that visited `points`, with the gradient of each step's batch there."""
+    """The steps of a training run that visited `points`, with the gradient of each step's batch there."""
     loader = list(DataLoader(data, batch_size=BATCH_SIZE))
     gradients = []
     with restored(model):
@@ -192,7 +192,7 @@ def observed_steps(
 
 @contextmanager
 def restored(model: nn.Module) -> Iterator[None]:
-    """At the end the model has the parameters that it had at the beginning."""
+    """Restore the model's parameters on exit."""
     before = flat_parameters(model)
     try:
         yield

@@ -1,4 +1,4 @@
-"""Call someone else's function: parameters recognised by their names, failures told with their place."""
+"""Call submitted functions: recognise parameters by name, and report where failures occur."""
 
 import inspect
 import io
@@ -12,7 +12,7 @@ import torch
 
 from handgrad.checking.loading import SubmissionError, reason
 
-# What students call each parameter, in lower case without underscores.
+# Names that students use for each parameter, in lower case without underscores.
 NAMES = {
     "n_epochs": "nepochs epochs numepochs nepoch epoch maxepochs nbepochs totalepochs nepochsmax",
     "lr": "lr learningrate eta alpha stepsize learnrate rate",
@@ -49,15 +49,15 @@ _LIBRARIES = (
 
 
 class Crash(SubmissionError):
-    """Someone else's code raised an exception."""
+    """The submitted code raised an exception."""
 
 
 class OutOfTime(BaseException):
-    """Someone else's code has run for too long; no Exception, which such code may well catch."""
+    """The submitted code ran for too long. Not a subclass of Exception, which that code may catch."""
 
 
 class _Quiet(io.TextIOBase):
-    """Swallows what is printed, up to a limit."""
+    """Discards printed output, up to a limit."""
 
     def __init__(self) -> None:
         self.left = LARGEST_OUTPUT
@@ -70,19 +70,19 @@ class _Quiet(io.TextIOBase):
 
 
 def accepts(function: Callable[..., Any], role: str) -> bool:
-    """Whether a function has a parameter of the role, such as "momentum", under one of its names."""
+    """Whether a function has a parameter for a role, such as "momentum", under any of its known names."""
     return any(_plays(name, role) for name in inspect.signature(function).parameters)
 
 
 def call(function: Callable[..., Any], skipped: dict[str, str] | None = None, **values: Any) -> Any:
-    """Call `function` with the values for the roles that its parameters play.
+    """Call `function`, passing each value to the parameter that has its role.
 
-    Values that have no parameter are left out, parameters with a default may be without a value. A parameter
-    with a name that says nothing takes the value of its position, if there are as many as values.
+    Values without a matching parameter are omitted; parameters with a default need no value. Parameters whose
+    names are not recognised are matched by position, if there are as many parameters as values.
 
     Raises:
         Crash: if the function raises an exception, or a parameter cannot be recognised.
-        SubmissionError: if there is no point in calling it again: it needs too much time or memory.
+        SubmissionError: if the function needs too much time or memory, so that calling it again is pointless.
     """
     arguments = _arguments(function, values)
     try:
@@ -96,7 +96,7 @@ def call(function: Callable[..., Any], skipped: dict[str, str] | None = None, **
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Print nothing, and no more than `LARGEST_OUTPUT` characters of it."""
+    """Suppress printed output; more than `LARGEST_OUTPUT` characters are an error."""
     sink = _Quiet()
     with redirect_stdout(sink), redirect_stderr(sink):
         yield
@@ -104,7 +104,7 @@ def quiet() -> Iterator[None]:
 
 @contextmanager
 def default_dtype(dtype: torch.dtype) -> Iterator[None]:
-    """Tensors made without a dtype, such as torch.zeros(3), are of this one."""
+    """Set the default dtype of new tensors, such as torch.zeros(3), within the context."""
     before = torch.get_default_dtype()
     torch.set_default_dtype(dtype)
     try:
@@ -114,7 +114,7 @@ def default_dtype(dtype: torch.dtype) -> Iterator[None]:
 
 
 def described(error: BaseException, skipped: dict[str, str]) -> str:
-    """An exception with the last line of the submission that it passed."""
+    """Describe an exception, including the last line of the submission in its traceback."""
     own = [frame for frame in traceback.extract_tb(error.__traceback__) if not is_library(frame.filename)]
     place = f"{Path(own[-1].filename).name}, line {own[-1].lineno}, `{own[-1].line}`: " if own else ""
     what = str(error).strip().split("\n")[0][:300]

@@ -1,6 +1,6 @@
-"""Known mistakes: for each its name, the formulas that it replaces, and what to do instead.
+"""Catalogue of known mistakes: the name of each, the formulas that it replaces, and what to do instead.
 
-To add one, append a `Mistake`; a test holds that no two have the same numbers.
+To add one, append a `Mistake`; a test ensures that no two mistakes give the same numbers.
 """
 
 from collections.abc import Mapping
@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Mistake:
-    """A mistake as changes to a table of `handgrad.checking.formulas`.
+    """A mistake, expressed as changes to a table in `handgrad.checking.formulas`.
 
     Attributes:
-        name: what was done, in a few words.
-        changes: by the name of a formula, what stands in its place.
-        advice: what to do instead, in a sentence.
-        losses: the losses in whose table the changes make sense; all if empty.
+        name: a short description of the mistake.
+        changes: the wrong formulas, keyed by the name of the formula that they replace.
+        advice: what to do instead, in one sentence.
+        losses: the losses to which the changes apply; all if empty.
     """
 
     name: str
@@ -311,7 +311,7 @@ GRADIENT_MISTAKES = (
         "Weight decay belongs to the update, not to backpropagation.",
     ),
     Mistake("weight gradient missing", {"dL_dw[l]": "None"}, "dL_dw[l] is dL_dz[l].T @ a[l-1]."),
-    # Which layers, and when.
+    # Layers and order of computation.
     Mistake(
         "first layer forgotten",
         {

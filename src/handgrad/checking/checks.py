@@ -1,4 +1,4 @@
-"""The checks to call: of a function, of a class, or of everything that a file defines."""
+"""The public checks: of a function, of a class, or of everything defined in a file."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -21,15 +21,16 @@ Skipped = dict[str, str]
 def check_backpropagation(function: Callable[..., Any], loss: str = "squared_error") -> Result:
     """Check a function `backpropagation(model, y_true, y_pred)` that fills `model.dL_dw` and `model.dL_db`.
 
-    Its gradients are compared with autograd's and with central differences on small networks. Where they
-    differ, the result names the mistake of the catalogue, or the pair, that gives the same numbers.
+    Its gradients are compared with autograd's and with central differences on small networks. If they differ,
+    the result names the known mistake, or the pair of mistakes, that gives the same numbers.
 
     Args:
-        function: may take `loss` too; its parameters are recognised by their names, in any order.
-        loss: the loss that it differentiates, one of squared_error (the sum), mse, cross_entropy.
+        function: the function to check, which may also take `loss`; parameters are recognised by name, in any
+            order.
+        loss: the loss that it differentiates: squared_error (the sum), mse or cross_entropy.
 
     Returns:
-        The diagnosis; its text is what a notebook shows.
+        The diagnosis, which is displayed as text in a notebook.
 
     Raises:
         ValueError: if the loss is unknown.
@@ -42,9 +43,9 @@ def check_backpropagation(function: Callable[..., Any], loss: str = "squared_err
 def check_update(function: Callable[..., Any]) -> Result:
     """Check a training function: `train_manual_update(n_epochs, lr, model, loss_fn, train_loader, ...)`.
 
-    Whole trajectories are compared with `torch.optim.SGD`'s, for several learning rates, weight decays and
-    momenta, as far as the function has parameters for them. A function with a parameter `optimizer` is
-    checked as `train`.
+    Entire trajectories are compared with those of `torch.optim.SGD`, for several learning rates, weight
+    decays and momenta, as far as the function has parameters for these. A function with a parameter
+    `optimizer` is checked as `train`.
     """
     return Result(
         _training(function, "train" if accepts(function, "optimizer") else "train_manual_update", {})
@@ -52,25 +53,25 @@ def check_update(function: Callable[..., Any]) -> Result:
 
 
 def check_network(cls: Callable[..., Any]) -> Result:
-    """Check a network class: one that takes a list of widths, as MyNet, or one without arguments."""
+    """Check a network class whose constructor takes a list of widths, like MyNet, or no arguments."""
     check = network_findings if accepts(cls, "n_l") else classifier_findings
     return Result(check(cls, getattr(cls, "__name__", "network")))
 
 
 def check_file(path: str | Path) -> Result:
-    """Check everything that a script or notebook defines; see `handgrad.checking.loading.load`.
+    """Check everything defined in a script or notebook; see `handgrad.checking.loading.load`.
 
-    The code runs in this process: `handgrad check` and the rule `check` run it in one of its own, with
-    limits.
+    The code runs in the current process; `handgrad check` and the rule `check` run it in a separate process
+    with resource limits.
 
     Raises:
-        SubmissionError: if the file cannot be used, with the cell and line.
+        SubmissionError: if the file cannot be used; the message gives the cell and line.
     """
     return check_submission(load(Path(path)))
 
 
 def check_submission(submission: Submission, progress: Callable[[str], None] = lambda part: None) -> Result:
-    """Check every part of a submission; `progress` is called with the name of each before its check."""
+    """Check each part of a submission; `progress` is called with the part's name before its check."""
     findings: list[Finding] = []
     for part in (part for part in PARTS if part in submission.parts):
         progress(part)
@@ -114,7 +115,7 @@ def _failed(findings: list[Finding]) -> bool:
 
 def _backpropagation(function: Callable[..., Any], loss: str, skipped: Skipped) -> list[Finding]:
     findings = gradient_findings(function, loss, skipped=skipped)
-    # What crashes, or is wrong, need not be fast.
+    # Speed and vectorisation only matter if the results are correct.
     if findings[0].status == PASSED:
         with suppress(Crash):
             findings.append(backpropagation_loops(function, loss))
@@ -126,7 +127,7 @@ def _backpropagation(function: Callable[..., Any], loss: str, skipped: Skipped) 
 def _with_own_network(
     function: Callable[..., Any], own: Callable[..., Any], findings: list[Finding], skipped: Skipped
 ) -> list[Finding]:
-    """The findings on the submission's own networks, if it cannot use others or is wrong there only."""
+    """Use the findings on the submission's own networks if it works, or fails, only with those."""
     with_own = gradient_findings(function, make=maker(own, skipped), skipped=skipped)
     if not _failed(with_own) and "stops with an error" in findings[0].summary:
         remark = Finding("backpropagation", "networks", NOTE, "runs with the MyNet of this file only")

@@ -1,4 +1,4 @@
-"""`handgrad check FILE...`: check scripts and notebooks, each in its own process, and print the diagnoses."""
+"""`handgrad check FILE...`: check scripts and notebooks in separate processes and print the diagnoses."""
 
 import argparse
 import sys
@@ -9,7 +9,7 @@ from handgrad.checking.results import Finding, Result
 
 
 def main(arguments: list[str]) -> None:
-    """Exit with status 1 if any file has a mistake or cannot be checked."""
+    """Check the files; exit with status 1 if any of them has a mistake or cannot be checked."""
     parser = argparse.ArgumentParser(
         prog="handgrad check",
         description="Check the networks, backpropagation and training functions that files define.",

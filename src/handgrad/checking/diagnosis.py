@@ -1,4 +1,4 @@
-"""Name the mistake that gives someone's numbers; where none does, describe the error."""
+"""Find the known mistake that reproduces the observed numbers, or else describe the error."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
@@ -9,19 +9,19 @@ from torch import Tensor
 from handgrad.checking.catalogue import Mistake
 from handgrad.checking.formulas import EQUATIONS, Formulas, written
 
-# Numbers that are rounded differently, or in float32 within a float64 network, agree to this; those of two
-# formulas differ by far more on random networks.
+# Numbers that differ only by rounding, or by float32 computations in a float64 network, agree to within this
+# tolerance; on random networks, different formulas differ by far more.
 TOLERANCES = {torch.float64: 1e-5, torch.float32: 1e-3}
 MOST_NAMED = 3
 
-# Whether a table of formulas gives the numbers observed in a case; None if the case cannot tell.
+# Whether a table of formulas gives the numbers observed in a case; None if the case is inconclusive.
 Agrees = Callable[[Formulas], bool | None]
 
 
 def explanations(
     mistakes: Iterable[Mistake], formulas: Formulas, cases: Sequence[Agrees]
 ) -> list[tuple[Mistake, ...]]:
-    """The single mistakes that agree with every case, or else the pairs, in the order of the catalogue."""
+    """The single mistakes that agree with every case, or if there are none, the pairs, in catalogue order."""
     candidates = [mistake for mistake in mistakes if mistake.changes.keys() <= formulas.keys()]
     singles: list[tuple[Mistake, ...]] = [
         (mistake,) for mistake in candidates if _agree(_changed(formulas, mistake), cases)
@@ -50,10 +50,10 @@ def _agree(formulas: Formulas, cases: Sequence[Agrees]) -> bool:
 
 
 def formula_lines(mistakes: tuple[Mistake, ...], formulas: Formulas) -> Iterator[str]:
-    """Each formula that the mistakes change, as it is and as the numbers are, and what to do instead."""
+    """Lines with the correct and the observed version of each changed formula, and what to do instead."""
     changed = _changed(formulas, *mistakes)
     for name in formulas:
-        # A part is shown within the formula that it belongs to.
+        # A subexpression is shown within the formula that contains it.
         right, wrong = written(formulas, name), written(changed, name)
         if right != wrong and not any(f"{{{name}}}" in text for text in formulas.values()):
             number = f" ({EQUATIONS[name]})" if name in EQUATIONS else ""
@@ -63,16 +63,16 @@ def formula_lines(mistakes: tuple[Mistake, ...], formulas: Formulas) -> Iterator
 
 
 def named(found: Sequence[tuple[Mistake, ...]]) -> str:
-    """Explanations in words."""
+    """The explanations in words."""
     texts = [" and ".join(mistake.name for mistake in mistakes) for mistakes in found[:MOST_NAMED]]
     more = f", or one of {len(found) - MOST_NAMED} others" if len(found) > MOST_NAMED else ""
     return ", or ".join(texts) + more
 
 
 def relative_error(found: Tensor | None, expected: Tensor | None, scale: float = 0.0) -> float:
-    """The largest difference over the largest expected entry, or `scale` if that is larger.
+    """The largest difference, divided by the larger of the largest expected entry and `scale`.
 
-    None stands for numbers that were never computed; they agree with zeros. Different shapes never agree.
+    None means that the numbers were never computed; it agrees with zeros. Different shapes never agree.
     """
     if found is None or expected is None:
         other = expected if found is None else found
@@ -89,7 +89,7 @@ def relative_error(found: Tensor | None, expected: Tensor | None, scale: float =
 
 
 def pattern(found: Tensor | None, expected: Tensor) -> str:
-    """What the error of an array looks like, such as "has the sign turned"; empty if like nothing."""
+    """Describe the pattern of an array's errors, such as "has the sign turned"; empty if there is none."""
     if found is None or not bool(found.any()):
         return "is zero or was never set"
     if not bool(found.isfinite().all()):
@@ -114,14 +114,14 @@ def pattern(found: Tensor | None, expected: Tensor) -> str:
 
 
 def largest_difference(found: Tensor, expected: Tensor) -> tuple[list[int], float, float]:
-    """The index where two arrays of one shape differ most, and both values there."""
+    """The index at which two arrays of equal shape differ most, and both values there."""
     index = int((found - expected).abs().argmax())
     place = [int(i) for i in torch.unravel_index(torch.tensor(index), expected.shape)]
     return place, found.flatten()[index].item(), expected.flatten()[index].item()
 
 
 def in_common(failing: Sequence[Mapping[str, bool]], passing: Sequence[Mapping[str, bool]]) -> list[str]:
-    """The conditions that hold for every failing case and for no passing one."""
+    """The conditions that hold in all failing cases and in no passing case."""
     if not passing:
         return []
     return [

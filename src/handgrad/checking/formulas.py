@@ -1,9 +1,8 @@
-"""Backpropagation and the SGD update as tables of formulas, so that a mistake is one entry replaced by
-another.
+"""Backpropagation and the SGD update as tables of formulas, so that a mistake is a change to an entry.
 
-A formula is a Python expression; `{name}` in it stands for another formula of the table. The tables are
-evaluated on small networks only, to compare someone's numbers with those of each known mistake, and they are
-what the diagnosis prints. The implementations to read and to use are `handgrad.backprop` and `handgrad.sgd`.
+A formula is a Python expression in which `{name}` refers to another formula of the table. The tables are only
+evaluated on small networks, to compare observed numbers with those of each known mistake, and their formulas
+are printed in diagnoses. The implementations to read and use are `handgrad.backprop` and `handgrad.sgd`.
 """
 
 from collections.abc import Mapping
@@ -18,9 +17,8 @@ from torch.nn import functional
 
 Formulas = Mapping[str, str]
 
-# One row for each sample. n: the batch size; W[l], b[l]: the weights and biases of layer l; dL_da: the
-# gradient with respect to the outputs. The numbering BP1 to BP4 is that of
-# `handgrad.backprop.backpropagation`.
+# One row per sample. n: the batch size; W[l], b[l]: the weights and biases of layer l; dL_da: the gradient
+# with respect to the outputs. The numbering BP1 to BP4 follows `handgrad.backprop.backpropagation`.
 LOSS_GRADIENTS = {
     "squared_error": {"dL_da": "{factor} * {residual}", "factor": "2", "residual": "(y_pred - y_true)"},
     "mse": {
@@ -48,8 +46,8 @@ BACKPROPAGATION = {
 }
 EQUATIONS = {"dL_dz[L]": "BP1", "dL_dz[l]": "BP2", "dL_db[l]": "BP3", "dL_dw[l]": "BP4"}
 
-# dL_dp: the gradient of the current batch at the current parameters p, all of them in one vector; t: the
-# step, from 0.
+# dL_dp: the gradient of the current batch at the current parameters p, all in one vector; t: the step,
+# counted from 0.
 UPDATE = {
     "g": "{gradient} + {decay}",
     "gradient": "dL_dp",
@@ -63,7 +61,7 @@ UPDATE = {
     "p": "p - {rate} * d",
     "rate": "lr",
 }
-# Where a function has these parameters.
+# Replacements for functions that have the corresponding parameter.
 DAMPENING = {"fresh": "(1 - dampening) * g"}
 NESTEROV = {"d": "(g + momentum * v if nesterov else v)"}
 
@@ -73,7 +71,7 @@ DERIVATIVE = {"df(z)": "slope(z)"}
 
 @dataclass(frozen=True)
 class Pass:
-    """What backpropagation can see: the network after a forward pass, and its state before that."""
+    """The inputs of backpropagation: the network after a forward pass, and its state before it."""
 
     W: dict[int, Tensor]
     df: dict[int, Any]
@@ -89,9 +87,9 @@ class Pass:
 
 @dataclass(frozen=True)
 class Steps:
-    """A training as someone's function made it: the parameters before each step, and the gradients there.
+    """An observed training run: the parameters before each step, and the gradients there.
 
-    `points` has one row more than `gradients`: the parameters after the last step.
+    `points` has one more row than `gradients`: the parameters after the last step.
     """
 
     points: Tensor
@@ -104,7 +102,7 @@ class Steps:
 
 
 def written(formulas: Formulas, name: str) -> str:
-    """A formula with all its parts inserted."""
+    """A formula with all references to other formulas expanded."""
     text = formulas[name]
     while "{" in text:
         text = text.format_map(formulas)
@@ -112,7 +110,7 @@ def written(formulas: Formulas, name: str) -> str:
 
 
 def gradients(formulas: Formulas, state: Pass) -> list[Tensor | None]:
-    """dL_dw[1], dL_db[1], dL_dw[2], ... by a table of formulas; None where its formula gives no value."""
+    """dL_dw[1], dL_db[1], dL_dw[2], ... according to a table of formulas; None if a formula has no value."""
     last = len(state.W)
     dL_dz: dict[int, Tensor] = {}
     scope = vars(state) | _FUNCTIONS | {"n": len(state.y_pred), "L": last, "l": last, "dL_dz": dL_dz}
@@ -127,7 +125,7 @@ def gradients(formulas: Formulas, state: Pass) -> list[Tensor | None]:
 
 
 def trajectory(formulas: Formulas, steps: Steps) -> Tensor:
-    """The parameters after each step by a table of formulas, each step from the point observed before it."""
+    """The parameters after each step according to a table of formulas, starting from the observed points."""
     zeros = torch.zeros_like(steps.points[0])
     scope = steps.settings | _FUNCTIONS | {"is_bias": steps.is_bias, "is_last_layer": steps.is_last_layer}
     started = ("v", "v_before", "g_before", "previous", "accumulated", "epoch_sum")
@@ -148,7 +146,7 @@ def trajectory(formulas: Formulas, steps: Steps) -> Tensor:
 
 
 def value(formulas: Formulas, name: str, scope: dict[str, Any]) -> Any:
-    """The value of a formula, with the names in `scope`."""
+    """The value of a formula, evaluated with the names in `scope`."""
     return _value(formulas, name, scope | _FUNCTIONS)
 
 

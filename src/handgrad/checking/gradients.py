@@ -37,16 +37,16 @@ from handgrad.errors import GradientError
 from handgrad.gradcheck import LOSS_VALUES, check_gradients
 
 PART = "backpropagation"
-# Above this, but within the tolerance, something is computed in float32.
+# An error above this but within the tolerance means that something is computed in float32.
 ROUNDED = 1e-9
 CENTRAL_CASES = 4
-# What crashes on so many of the first cases is not tried on the others.
+# A function that crashes on this many of the first cases is not tried on the rest.
 GIVE_UP = 3
 
 
 @dataclass(frozen=True)
 class Observation:
-    """The gradients that a function computed for a case, in the order dL_dw[1], dL_db[1], dL_dw[2], ..."""
+    """The gradients computed by a function for a case, in the order dL_dw[1], dL_db[1], dL_dw[2], ..."""
 
     case: Case
     found: list[Tensor | None]
@@ -79,13 +79,13 @@ def gradient_findings(
     make: MakeNetwork | None = None,
     skipped: dict[str, str] | None = None,
 ) -> list[Finding]:
-    """What is right and wrong with a function that fills `model.dL_dw` and `model.dL_db`.
+    """The findings on a function that fills `model.dL_dw` and `model.dL_db`.
 
     Args:
-        function: takes model, y_true, y_pred, and perhaps loss, under names that students use.
+        function: takes model, y_true, y_pred and optionally loss, under any of the names that students use.
         loss: the loss whose gradients it computes; see `handgrad.backprop.backpropagation`.
-        make: makes a network of widths and activations; handgrad's own by default.
-        skipped: why names are not defined, for error messages.
+        make: creates a network from widths and activations; by default, a MyNet.
+        skipped: for each name that is not defined, the reason, for error messages.
     """
     observations = _observed(function, loss, make, skipped or {}, torch.float64)
     if any(_is_dtype_trouble(observation.crash) for observation in observations):
@@ -187,7 +187,7 @@ def _observe(
 
 
 def _tensor(value: Any) -> Tensor | None:
-    """What someone stored as a gradient, as a tensor of its own."""
+    """A stored gradient as a separate tensor."""
     if value is None:
         return None
     try:
@@ -202,14 +202,14 @@ def _tensor_or_zero(value: Any) -> Tensor:
 
 
 def _shaped(found: Tensor | None, like: Tensor) -> Tensor | None:
-    """[1, n] or [n, 1] for [n] holds the same numbers: accepted."""
+    """Reshape a gradient of shape [1, n] or [n, 1] to [n] where [n] is expected: these are accepted."""
     if found is None or found.shape == like.shape or found.squeeze().shape != like.squeeze().shape:
         return found
     return found.reshape(like.shape)
 
 
 def _autograd(model: Any, inputs: Tensor, targets: Tensor, loss: str) -> list[Tensor]:
-    """Autograd's gradients of the network that the weights and activations define, whatever forward does."""
+    """Autograd's gradients for the network defined by the weights and activations, ignoring `forward`."""
     layers = range(1, model.L + 1)
     parameters = [
         part.detach().requires_grad_()
@@ -224,7 +224,7 @@ def _autograd(model: Any, inputs: Tensor, targets: Tensor, loss: str) -> list[Te
 
 
 class _autograd_watched:
-    """Counts the calls of autograd's backward pass within the context."""
+    """Counts calls to autograd's backward pass within the context."""
 
     def __enter__(self) -> list[str]:
         calls: list[str] = []
@@ -255,7 +255,7 @@ def _is_dtype_trouble(message: str) -> bool:
 
 
 def table(loss: str) -> Formulas:
-    """The formulas of backpropagation of a loss."""
+    """The formulas of backpropagation for a loss."""
     return LOSS_GRADIENTS[loss] | BACKPROPAGATION
 
 
@@ -291,7 +291,7 @@ def _verdict(observations: list[Observation], loss: str) -> Finding:
 
 
 def _agrees(observation: Observation, loss: str) -> Agrees:
-    """Whether formulas give the gradients observed; a case that crashed cannot tell."""
+    """Whether formulas give the observed gradients; a case that crashed is inconclusive."""
     tolerance = TOLERANCES[observation.dtype]
 
     def agrees(formulas: Formulas) -> bool | None:
@@ -300,7 +300,7 @@ def _agrees(observation: Observation, loss: str) -> Agrees:
         try:
             given = gradients(formulas, observation.state)
         except (RuntimeError, KeyError, TypeError):
-            # Shapes that do not fit, or a missing layer: only what is right speaks against the formulas.
+            # Mismatched shapes or a missing layer rule the formulas out only if the observation is correct.
             return False if observation.right else None
         pairs = list(zip(observation.found, given, observation.expected, strict=True))
         return all(
@@ -317,7 +317,7 @@ def _size(expected: Tensor) -> float:
 
 
 def _numbers(wrong: list[Observation]) -> Iterator[str]:
-    """Both numbers where the first of the observations is furthest off."""
+    """The observed and expected values at the largest error of the first wrong observation."""
     for observation in wrong:
         if observation.crash:
             continue
@@ -343,7 +343,7 @@ def _name(position: int) -> str:
 def _description(
     observations: list[Observation], wrong: list[Observation]
 ) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
-    """Summary, no mistakes, and details of an error that no known mistake explains."""
+    """The summary, an empty tuple of mistakes, and the details of an error that no known mistake explains."""
     crashed = [observation for observation in wrong if observation.crash]
     if len(crashed) == len(observations):
         return f"stops with an error: {crashed[0].crash}", (), ()
@@ -383,9 +383,10 @@ def _traits(case: Case) -> dict[str, bool]:
 
 
 def _first_wrong(observation: Observation) -> tuple[int, list[int]]:
-    """The highest layer with a wrong gradient, and the positions of its wrong ones, weights before biases.
+    """The highest layer with a wrong gradient, and the positions of its wrong gradients, weights before
+    biases.
 
-    Backpropagation goes from the last layer to the first, so this is where to look.
+    Backpropagation runs from the last layer to the first, so this is where to look for the mistake.
     """
     tolerance = TOLERANCES[observation.dtype]
     wrong = [position for position, error in enumerate(observation.errors) if error > tolerance]
@@ -394,7 +395,7 @@ def _first_wrong(observation: Observation) -> tuple[int, list[int]]:
 
 
 def _where(judged: list[Observation]) -> str:
-    """The first wrong layer going back, and which of weights and biases, as far as the cases agree on it."""
+    """The first wrong layer in backward order, and whether only weights or biases are wrong in all cases."""
     firsts = [
         (layer, len(observation.state.W) - layer, positions)
         for observation in judged
@@ -413,12 +414,12 @@ def _where(judged: list[Observation]) -> str:
 
 
 def _patterns(judged: list[Observation]) -> list[str]:
-    """What the errors of the first wrong layer look like, where they look alike in all cases."""
+    """The error patterns in the first wrong layer, if they are the same in all cases."""
     seen: dict[int, set[str]] = {0: set(), 1: set()}
     for observation in judged:
         for position in _first_wrong(observation)[1]:
             expected = observation.expected[position]
-            if expected.numel() > 1:  # one number looks like anything
+            if expected.numel() > 1:  # a single number fits any pattern
                 seen[position % 2].add(pattern(observation.found[position], expected))
     lines = []
     for kind, name in ((0, "dL_dw"), (1, "dL_db")):
@@ -433,7 +434,7 @@ def _patterns(judged: list[Observation]) -> list[str]:
 
 
 def _errors_by_layer(observations: list[Observation]) -> list[dict[str, Any]]:
-    """For the figure: the relative errors of each layer of the deepest square network."""
+    """The relative errors of each layer of the deepest square network, for the figure."""
     deepest = SQUARE_CASES[-1]
     observation = next((o for o in observations if o.case == deepest), None)
     if observation is None or observation.crash:
@@ -466,7 +467,7 @@ def _remarks(observations: list[Observation]) -> list[Finding]:
 
 
 def _central(observations: list[Observation], loss: str) -> Finding:
-    """The gradients against central differences, which owe nothing to autograd."""
+    """Compare the gradients with central differences, which are independent of autograd."""
     largest, checked = 0.0, 0
     for observation in observations[:CENTRAL_CASES]:
         _, second = batches(observation.case, loss)

@@ -1,8 +1,8 @@
-"""Check a file in a process of its own, with limits: what it does wrong there harms nobody else.
+"""Check a file in a separate process with resource limits, so that it cannot affect other checks.
 
-This keeps accidents and pranks away from the rest of a class; it is no sandbox. The limits are set by
-`handgrad.checking.worker`; namespaces of Linux (unshare) take the network away and end every process that the
-file leaves behind, where the system allows it.
+This protects a class from accidents and pranks; it is not a sandbox. The limits are set by
+`handgrad.checking.worker`. Where the system allows it, Linux namespaces (unshare) disable network access and
+terminate all processes that the file leaves behind.
 """
 
 import json
@@ -17,21 +17,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    # Run by name, below: without this import the fingerprint of the rule would not cover it.
+    # The worker is run by name below; without this import, the rule's fingerprint would not cover it.
     import handgrad.checking.worker  # noqa: F401
 
 SECONDS = 90
-# PyTorch starts within these, even on a busy machine; they are not the submission's.
+# Time for PyTorch to start, even on a busy machine; not counted as the submission's time.
 START_SECONDS = 60
 UNSHARE = ("unshare", "--user", "--map-current-user", "--net", "--pid", "--fork", "--kill-child")
 RESULT, PROGRESS, ERRORS = "result.json", "progress", "stderr"
 
 
 def check_isolated(path: Path, seconds: int = SECONDS) -> dict[str, Any]:
-    """The result of `check_file` as JSON holds it, from a process that has `seconds` to end.
+    """The result of `check_file` in JSON-compatible form, from a separate process limited to `seconds`.
 
     Returns:
-        `file`, `passed`, `findings`; and `problem`: why there are no findings, empty if there are.
+        `file`, `passed`, `findings`, and `problem`: why there are no findings, or empty if there are some.
     """
     with tempfile.TemporaryDirectory(prefix="handgrad-check-") as scratch:
         status = _run(path.resolve(), Path(scratch), seconds)
@@ -42,11 +42,11 @@ def check_isolated(path: Path, seconds: int = SECONDS) -> dict[str, Any]:
 
 
 def _run(path: Path, scratch: Path, seconds: int) -> int | None:
-    """The exit status of the worker; None if its time ran out."""
+    """Run the worker and return its exit status; None if it timed out."""
     command = [sys.executable, "-m", "handgrad.checking.worker", str(path), str(seconds)]
     kept = ("PATH", "PYTHONPATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
     environment = {name: os.environ[name] for name in kept if name in os.environ} | {
-        # One thread, so that many checks can run side by side; nothing written beside the scratch folder.
+        # One thread, so that many checks can run in parallel; nothing is written outside the scratch folder.
         "OMP_NUM_THREADS": "1",
         "MKL_NUM_THREADS": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
@@ -68,7 +68,7 @@ def _run(path: Path, scratch: Path, seconds: int) -> int | None:
         except subprocess.TimeoutExpired:
             return None
         finally:
-            # The whole session, so that without namespaces too no process is left behind.
+            # Kill the whole session, so that no process is left behind even without namespaces.
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
@@ -92,7 +92,7 @@ def _result(scratch: Path, status: int | None) -> dict[str, Any]:
     part = progress.read_text(encoding="utf-8") if progress.is_file() else "the definitions"
     errors = (scratch / ERRORS).read_text(encoding="utf-8", errors="replace").strip()
     last = errors.split("\n")[-1][:200]
-    # unshare cannot end by the signal that killed the worker, and says so.
+    # unshare cannot terminate with the signal that killed the worker, and prints a message instead.
     if status is None or status in (-signal.SIGKILL, -signal.SIGXCPU) or last.startswith("unshare:"):
         return {"problem": f"did not end and was stopped, in {part}"}
     words = f" ({last})" if last else ""

@@ -1,8 +1,7 @@
-"""Load a submission: the definitions of a script or notebook, without running its experiments.
+"""Load the definitions in a submitted script or notebook without running its experiments.
 
-Only imports, functions, classes and constants are executed. Training cells, plots and everything else that
-stands at the top level is skipped; `Submission.skipped` remembers which names they would have set, for error
-messages.
+Only imports, functions, classes and constants are executed. Training cells, plots and all other top-level
+code are skipped; `Submission.skipped` records the names that these would have set, for error messages.
 """
 
 import ast
@@ -19,8 +18,8 @@ from handgrad.errors import HandgradError
 
 PARTS = ("MyNet", "MyMLP", "backpropagation", "train", "train_manual_update", "compare_models")
 MODULE = "handgrad_submission"
-LARGEST_FILE = 20_000_000  # bytes; a notebook keeps its plots inside
-# Calls that make a constant: they compute nothing to speak of and change nothing.
+LARGEST_FILE = 20_000_000  # bytes; a notebook contains its plots
+# Calls that are allowed in constants: they are cheap and have no side effects.
 HARMLESS_CALLS = {
     *("bool", "dict", "float", "int", "len", "list", "max", "min", "range", "set", "str", "tuple"),
     *("device", "torch.device", "torch.cuda.is_available", "torch.backends.mps.is_available"),
@@ -30,12 +29,12 @@ HARMLESS_CALLS = {
 
 
 class SubmissionError(HandgradError):
-    """A submission cannot be used: the file, the cell and line, and what is wrong there."""
+    """A submission cannot be used; the message gives the file, the cell and line, and the problem."""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A piece of source: a whole script, or a code cell of a notebook. `name` is what tracebacks call it."""
+    """A unit of source: a script, or a code cell of a notebook. `name` is the file name in tracebacks."""
 
     name: str
     source: str
@@ -43,13 +42,13 @@ class Cell:
 
 @dataclass(frozen=True)
 class Submission:
-    """What a file defines.
+    """The definitions in a file.
 
     Attributes:
-        path: the file.
+        path: the path of the file.
         cells: its source.
-        parts: those of `PARTS` that it defines, by name.
-        skipped: names that it does not define although its text does: the reason, with the place.
+        parts: the parts listed in `PARTS` that it defines, keyed by name.
+        skipped: names that are set only in skipped code, each with the reason and the location.
     """
 
     path: Path
@@ -62,15 +61,17 @@ def load(path: Path) -> Submission:
     """Execute the definitions of a `.py` or `.ipynb` file.
 
     Raises:
-        SubmissionError: if the file cannot be read or parsed, a definition fails, or it defines none of
-        `PARTS`.
+        SubmissionError: if the file cannot be read or parsed, a definition fails, or none of `PARTS` is
+        defined.
     """
     cells = _read(path)
     module = types.ModuleType(MODULE)
     module.__file__ = str(path)
-    sys.modules[MODULE] = module  # dataclasses and pickle look their module up
+    sys.modules[MODULE] = module  # dataclasses and pickle look up their module
     if str(path.parent.resolve()) not in sys.path:
-        sys.path.append(str(path.parent.resolve()))  # last, so that no file of the folder shadows a package
+        sys.path.append(
+            str(path.parent.resolve())
+        )  # last, so that files in the folder do not shadow packages
     skipped: dict[str, str] = {}
     for cell in cells:
         lines = cell.source.splitlines(keepends=True)
@@ -109,7 +110,7 @@ def _read(path: Path) -> list[Cell]:
 
 
 def _without_magics(source: str) -> str:
-    """The source of a cell with IPython's own lines emptied, so that line numbers stay."""
+    """The source of a cell with IPython magics replaced by empty lines, to preserve line numbers."""
     lines = source.split("\n")
     if lines[0].startswith("%%"):
         return ""
@@ -131,7 +132,7 @@ def _parse(cell: Cell) -> ast.Module:
 
 
 def _execute(node: ast.stmt, cell: Cell, module: types.ModuleType, skipped: dict[str, str]) -> None:
-    """Execute a statement if it is a definition; record the names that it would have set if it is not."""
+    """Execute a statement if it is a definition, else record the names that it would have set."""
     place = f"{cell.name}, line {node.lineno}"
     if not _is_definition(node):
         skipped.update(dict.fromkeys(_assigned(node), f"{place} is not executed"))
@@ -148,7 +149,7 @@ def _execute(node: ast.stmt, cell: Cell, module: types.ModuleType, skipped: dict
 
 
 def reason(error: BaseException, skipped: dict[str, str]) -> str:
-    """Why a name is not defined, if that is the error and the reason is known; else empty."""
+    """Why a name is not defined, if the error is a NameError with a known reason; else empty."""
     name = error.name if isinstance(error, NameError) else None
     return f" ({skipped[name]}; pass it as an argument)" if name in skipped else ""
 
@@ -182,7 +183,7 @@ def _is_main(test: ast.expr) -> bool:
 
 
 def _is_constant(value: ast.expr) -> bool:
-    """Whether an expression only names, combines or describes values; so does a lambda until it is called."""
+    """Whether an expression only refers to or combines values; a lambda does, as it is not called here."""
     if isinstance(value, ast.Lambda):
         return True
     if isinstance(value, ast.Call) and ast.unparse(value.func) not in HARMLESS_CALLS:

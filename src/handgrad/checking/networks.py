@@ -1,4 +1,4 @@
-"""Check a network class: shapes, what it remembers of a forward pass, derivatives against activations."""
+"""Check a network class: shapes, values stored by the forward pass, and derivatives of activations."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -16,15 +16,15 @@ from handgrad.checking.results import FAILED, NOTE, PASSED, Finding
 TOLERANCE = 1e-5
 ATTRIBUTES = ("L", "fc", "z", "a", "f", "df")
 FORWARD_CASES = (*SQUARE_CASES, Case((2, 3, 2), ("tanh",) * 2, 5, 4), Case((3, 2), ("tanh",), 1, 5))
-STEP = 1e-5  # of the central differences of an activation
+STEP = 1e-5  # step of the central differences of an activation
 
 
 class _Wrong(Exception):
-    """A finding that ends the check of a network."""
+    """A failure that ends the check of a network."""
 
 
 def maker(cls: Callable[..., Any], skipped: dict[str, str] | None = None) -> MakeNetwork:
-    """Networks of a class that takes the widths; it has its own activations."""
+    """A function that creates networks of a class that takes only the widths and sets its own activations."""
 
     def make(widths: list[int], activations: list[str]) -> Any:
         return call(cls, skipped, n_l=widths)
@@ -35,7 +35,7 @@ def maker(cls: Callable[..., Any], skipped: dict[str, str] | None = None) -> Mak
 def network_findings(
     cls: Callable[..., Any], part: str = "MyNet", skipped: dict[str, str] | None = None
 ) -> list[Finding]:
-    """What is right and wrong with a class of networks of given widths; see `handgrad.networks.MyNet`."""
+    """The findings on a network class that takes the widths; see `handgrad.networks.MyNet`."""
     with default_dtype(torch.float64):
         try:
             passes = [_forward(cls, case, skipped or {}) for case in FORWARD_CASES]
@@ -45,7 +45,7 @@ def network_findings(
 
 
 def _forward(cls: Callable[..., Any], case: Case, skipped: dict[str, str]) -> dict[str, Any]:
-    """What a network of the class holds after two forward passes: the scope of the formulas."""
+    """The state of a network of the class after two forward passes, as the scope for the formulas."""
     model = network(case, maker(cls, skipped))
     if missing := [name for name in ATTRIBUTES if not hasattr(model, name)]:
         raise _Wrong(f"has no attribute {', '.join(missing)}; backpropagation needs {', '.join(ATTRIBUTES)}")
@@ -96,7 +96,7 @@ def _value(store: Any, layer: int, name: str) -> Tensor:
 
 
 def _remembered(passes: list[dict[str, Any]], part: str) -> Finding:
-    """z and a against the formulas, each from what is remembered of the layer below; and the outputs."""
+    """Compare z and a with the formulas applied to the stored values of the layer below; also the outputs."""
     if all(_agrees(scope)(FORWARD) for scope in passes):
         for scope in passes:
             if relative_error(scope["a"][0], scope["inputs"]) > TOLERANCE:
@@ -135,12 +135,12 @@ def _agrees(scope: dict[str, Any]) -> Callable[[Formulas], bool]:
 def _error(scope: dict[str, Any], formulas: Formulas, layer: int, name: str) -> float:
     try:
         return relative_error(scope[name][layer], value(formulas, f"{name}[l]", scope | {"l": layer}))
-    except RuntimeError:  # of shapes that do not fit
+    except RuntimeError:  # mismatched shapes
         return float("inf")
 
 
 def _derivatives(model: Any, part: str) -> Iterator[Finding]:
-    """df[l] against central differences of f[l], on points away from kinks."""
+    """Compare df[l] with central differences of f[l], at points away from kinks."""
     z = torch.linspace(-2.95, 3.05, 31)
     wrong: dict[str, list[int]] = {}
     lines: dict[str, tuple[str, ...]] = {}
@@ -195,7 +195,7 @@ def _slope_agrees(found: Tensor, z: Tensor, f: Callable[[Tensor], Tensor]) -> Ca
 def classifier_findings(
     cls: Callable[..., Any], part: str = "MyMLP", skipped: dict[str, str] | None = None
 ) -> list[Finding]:
-    """What is right and wrong with a classifier of images; see `handgrad.networks.MyMLP`."""
+    """The findings on an image classifier; see `handgrad.networks.MyMLP`."""
     with default_dtype(torch.float64):
         torch.manual_seed(0)
         images = torch.randn(5, *IMAGE)

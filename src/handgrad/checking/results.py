@@ -1,4 +1,4 @@
-"""What a check found, and how it reads."""
+"""The findings of a check, and their presentation as text."""
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
@@ -14,12 +14,12 @@ class Finding:
 
     Attributes:
         part: what was checked, such as "backpropagation".
-        check: the check, such as "gradients".
+        check: the name of the check, such as "gradients".
         status: PASSED, FAILED, or NOTE for a remark that does not count against the part.
-        summary: one line.
-        mistakes: the names of the mistakes of the catalogue that give these numbers; empty if none does.
-        details: further lines: formulas, numbers, advice.
-        data: what the figures of the report show.
+        summary: a one-line summary.
+        mistakes: the names of the known mistakes that give these numbers; empty if there are none.
+        details: additional lines: formulas, numbers, advice.
+        data: data for the figures in the report.
     """
 
     part: str
@@ -37,7 +37,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Result:
-    """All the findings of a call; `print` it, or let a notebook show it, for the diagnosis."""
+    """All findings of a check; print the object, or display it in a notebook, to see the diagnosis."""
 
     findings: list[Finding]
 
@@ -47,11 +47,11 @@ class Result:
 
     @property
     def mistakes(self) -> tuple[str, ...]:
-        """The names of all the mistakes found."""
+        """The names of all mistakes found."""
         return tuple(name for finding in self.findings for name in finding.mistakes)
 
     def as_dict(self) -> dict[str, Any]:
-        """The result as JSON holds it."""
+        """The result as a JSON-compatible dict."""
         return {"passed": self.passed, "findings": [asdict(finding) for finding in self.findings]}
 
     def __str__(self) -> str:

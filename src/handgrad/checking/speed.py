@@ -1,4 +1,4 @@
-"""Time a backpropagation beside loss.backward() and handgrad's own, in turns."""
+"""Time a backpropagation against loss.backward() and handgrad's implementation, in alternation."""
 
 import time
 from collections.abc import Callable
@@ -18,7 +18,7 @@ TURNS = 7
 
 
 def backpropagation_speed(function: Callable[..., Any]) -> Finding:
-    """A remark: the median times, in milliseconds, and their ratio to loss.backward()'s."""
+    """A note with the median times, in milliseconds, and their ratios to the time of loss.backward()."""
     with default_dtype(torch.float32):
         torch.manual_seed(0)
         model = MyNet(list(WIDTHS), "tanh")

@@ -1,4 +1,4 @@
-"""Someone's `train_manual_update` or `backpropagation` as a trainer of the experiment."""
+"""Use a submitted `train_manual_update` or `backpropagation` as a trainer in the experiment."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,10 +16,11 @@ PARTS = ("train_manual_update", "backpropagation")
 
 
 def load_trainer(path: Path, part: str) -> Callable[..., History]:
-    """A function called like `handgrad.training.train_manual_update`, with the part of a file in it.
+    """A trainer, called like `handgrad.training.train_manual_update`, that uses a part defined in a file.
 
-    A `backpropagation` trains by handgrad's update by hand. The file runs in this process, without limits.
-    What its update has no parameter for, such as `dampening`, must be zero.
+    A `backpropagation` is combined with handgrad's manual SGD update. The file runs in the current process,
+    without limits. Hyperparameters that a submitted update has no parameter for, such as `dampening`, must be
+    zero.
 
     Raises:
         SubmissionError: if the file cannot be used, or does not define the part.
@@ -69,7 +70,7 @@ def _train_by(
     train_loader: Any,
     **sgd: Any,
 ) -> None:
-    """Gradient descent with the gradients of someone's backpropagation."""
+    """Gradient descent with the gradients from a submitted backpropagation."""
     layers = range(1, model.L + 1)
     modules = [model.fc[str(layer)] for layer in layers]
     updates = ManualSGD(
@@ -88,9 +89,9 @@ def _train_by(
 
 
 def squared_error_targets(y_pred: Tensor, labels: Tensor) -> Tensor:
-    """Targets with which the squared error has the cross entropy's gradient: 2 (y_pred - y_true) is that.
+    """Targets for which the gradient of the squared error, 2 (y_pred - y_true), equals that of cross entropy.
 
-    So the course's backpropagation, which differentiates the squared error, can train a classifier.
+    With these, the course's backpropagation, which differentiates the squared error, can train a classifier.
     """
     probabilities = torch.softmax(y_pred, dim=1)
     onehot = nn.functional.one_hot(labels, y_pred.shape[1])
@@ -98,7 +99,7 @@ def squared_error_targets(y_pred: Tensor, labels: Tensor) -> Tensor:
 
 
 class _Recorded:
-    """A loader that measures the model on each batch before it is trained on, and validates after epochs."""
+    """A loader that evaluates the model on each batch before the update, and validates after each epoch."""
 
     def __init__(
         self, model: nn.Module, loss_fn: Any, train_loader: Any, val_loader: Any, history: History
@@ -118,7 +119,7 @@ class _Recorded:
             yield inputs, labels
 
     def end_epoch(self) -> None:
-        """Note the figures of the epoch that has ended, if one has begun."""
+        """Record the metrics of the completed epoch, if one was started."""
         if not self._figures:
             return
         training, self._figures = self._figures, []

@@ -1,4 +1,4 @@
-"""Check training functions: every step against torch.optim.SGD's, and the loop around the steps."""
+"""Check training functions: each step against torch.optim.SGD, and the training loop."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -35,14 +35,14 @@ from handgrad.checking.diagnosis import (
 from handgrad.checking.formulas import DAMPENING, NESTEROV, UPDATE, Formulas, Steps, trajectory
 from handgrad.checking.results import FAILED, NOTE, PASSED, Finding
 
-# Relative to the distance that the parameters move in all: see `diagnosis.TOLERANCES`.
+# Relative to the total distance that the parameters move; see `diagnosis.TOLERANCES`.
 TOLERANCES = {torch.float64: 1e-5, torch.float32: 1e-2}
 STEPS_PER_EPOCH = math.ceil(SAMPLES / BATCH_SIZE)
 
 
 @dataclass(frozen=True)
 class Observation:
-    """A short training as a function did it, beside the same one by torch.optim.SGD.
+    """A short training run by the function under test, with the same run by torch.optim.SGD for reference.
 
     `points` are the parameters before each step and at the end, [steps + 1, parameters]; empty after a crash.
     """
@@ -63,7 +63,7 @@ class Observation:
 
     @property
     def distance(self) -> float:
-        """How far the final parameters are from torch's, relative to how far torch's have moved."""
+        """Distance of the final parameters from torch's, relative to the distance that torch's have moved."""
         moved = (self.reference[-1] - self.reference[0]).norm()
         distance = float((self.points[-1] - self.reference[-1]).norm() / moved)
         return distance if math.isfinite(distance) else math.inf
@@ -74,12 +74,12 @@ class Observation:
 
 
 def update_findings(function: Callable[..., Any], skipped: dict[str, str] | None = None) -> list[Finding]:
-    """What is right and wrong with a function `train_manual_update(n_epochs, lr, model, loss_fn, ...)`."""
+    """The findings on a function `train_manual_update(n_epochs, lr, model, loss_fn, ...)`."""
     return _findings(function, "train_manual_update", skipped or {})
 
 
 def train_findings(function: Callable[..., Any], skipped: dict[str, str] | None = None) -> list[Finding]:
-    """What is right and wrong with a function `train(n_epochs, optimizer, model, loss_fn, ...)`."""
+    """The findings on a function `train(n_epochs, optimizer, model, loss_fn, ...)`."""
     return _findings(function, "train", skipped or {})
 
 
@@ -99,7 +99,7 @@ def _findings(function: Callable[..., Any], part: str, skipped: dict[str, str]) 
 
 
 def _can(function: Callable[..., Any], name: str) -> bool:
-    """Whether a function takes a hyperparameter; with an optimizer, all are the optimizer's."""
+    """Whether a function supports a hyperparameter; if it takes an optimizer, it supports all of them."""
     return accepts(function, "optimizer") or accepts(function, name)
 
 
@@ -143,7 +143,7 @@ def _observe(
     reference = _reference(setting, dtype)
     model = training_network(setting, dtype)
     training, validation = Watched(data, model), Watched(samples(setting.seed + 100, dtype), model)
-    # A network as the user has it between trainings: in evaluation mode, with gradients left over.
+    # A network as it is between two training runs: in evaluation mode, with leftover gradients.
     crash, returned = "", None
     try:
         returned = call(function, skipped, **_arguments(setting, model, loss_fn, training, validation))
@@ -177,7 +177,7 @@ def _arguments(
 
 
 def _reference(setting: Setting, dtype: torch.dtype) -> list[Tensor]:
-    """The parameters before each step and at the end, of a plain PyTorch loop."""
+    """The parameters before each step and at the end, from a plain PyTorch training loop."""
     model = training_network(setting, dtype)
     optimizer = torch.optim.SGD(model.parameters(), **setting.hyperparameters)
     loader = Watched(samples(setting.seed, dtype), model)
@@ -211,7 +211,7 @@ def _steps(observations: list[Observation], part: str, formulas: Formulas) -> Fi
 
 
 def _agrees(observation: Observation) -> Agrees:
-    """Whether formulas lead from each point observed to the next; a training that lacks steps cannot tell."""
+    """Whether formulas lead from each observed point to the next; inconclusive if steps are missing."""
 
     def agrees(formulas: Formulas) -> bool | None:
         steps = observation.steps
@@ -225,7 +225,7 @@ def _agrees(observation: Observation) -> Agrees:
 
 
 def _numbers(wrong: list[Observation]) -> list[str]:
-    """Both numbers after the first step that differs, in the first training that is wrong."""
+    """The observed and expected values after the first wrong step of the first wrong training run."""
     observation = next((o for o in wrong if not o.crash and len(o.points) == len(o.reference)), None)
     if observation is None:
         return []
@@ -236,7 +236,7 @@ def _numbers(wrong: list[Observation]) -> list[str]:
 
 
 def _first_wrong_step(observation: Observation) -> int:
-    """Counted from 1."""
+    """The first wrong step, counted from 1."""
     scale = (observation.reference[-1] - observation.reference[0]).abs().max()
     tolerance = TOLERANCES[observation.reference[0].dtype] * scale
     pairs = zip(observation.points, observation.reference, strict=True)
@@ -249,7 +249,7 @@ def _first_wrong_step(observation: Observation) -> int:
 def _description(
     observations: list[Observation], wrong: list[Observation]
 ) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
-    """Summary, no mistakes, and details of an error that no known mistake explains."""
+    """The summary, an empty tuple of mistakes, and the details of an error that no known mistake explains."""
     crashed = [observation for observation in wrong if observation.crash]
     judged = [observation for observation in wrong if not observation.crash]
     details = [f"stops with an error ({crashed[0].setting}): {crashed[0].crash}"] if crashed else []
@@ -286,7 +286,7 @@ def _traits(setting: Setting) -> dict[str, bool]:
 
 
 def _trajectory(observation: Observation) -> dict[str, Any]:
-    """For the figures: the distance from torch's trajectory, and both losses, step by step."""
+    """The distance from torch's trajectory and both losses for each step, for the figures."""
     setting, dtype = observation.setting, observation.reference[0].dtype
     moved = float((observation.reference[-1] - observation.reference[0]).norm())
     points = observation.points[: len(observation.reference)]
@@ -314,7 +314,7 @@ def _loss_curve(points: list[Tensor], setting: Setting, dtype: torch.dtype) -> l
 def _loop(
     function: Callable[..., Any], done: list[Observation], part: str, skipped: dict[str, str]
 ) -> list[Finding]:
-    """The checks of the loop around the steps, on trainings that ended."""
+    """The checks of the training loop, on runs that completed."""
     return [
         finding
         for finding in (
@@ -328,7 +328,7 @@ def _loop(
 
 
 def _validation(observation: Observation, part: str) -> Finding | None:
-    """Validation must train nothing: between its batches the parameters stay."""
+    """Check that validation does not train: the parameters must not change between its batches."""
     seen = observation.validation.seen
     if not seen:
         return None
@@ -343,7 +343,7 @@ def _validation(observation: Observation, part: str) -> Finding | None:
 
 
 def _modes(observation: Observation, part: str) -> Finding | None:
-    """model.train() and model.eval(): without effect on these networks, but not on ones with dropout."""
+    """Check the use of model.train() and model.eval(), which matters for networks with dropout."""
     if not all(observation.training.modes):
         epoch = observation.training.modes.index(False) // STEPS_PER_EPOCH + 1
         text = f"trains in evaluation mode from epoch {epoch} on: call model.train() in each epoch"
@@ -355,7 +355,7 @@ def _modes(observation: Observation, part: str) -> Finding | None:
 
 
 def _losses(returned: Any) -> list[list[float]]:
-    """The lists of one number an epoch within what a training function returns."""
+    """The lists with one number per epoch in the return value of a training function."""
     if hasattr(returned, "training_loss"):
         returned = (returned.training_loss,)
     if isinstance(returned, dict):
@@ -374,7 +374,7 @@ def _losses(returned: Any) -> list[list[float]]:
 
 
 def _returned_losses(observation: Observation, part: str) -> Finding | None:
-    """The first list returned that is the training loss of each epoch, in one way of averaging or another."""
+    """Check for a returned list that matches the training loss of each epoch under some way of averaging."""
     if observation.steps is None or not observation.losses:
         return None
     batch_losses = _batch_losses(observation)
@@ -414,7 +414,7 @@ def _batch_losses(observation: Observation) -> Tensor:
 def _repeated(
     function: Callable[..., Any], observation: Observation, part: str, skipped: dict[str, str]
 ) -> Finding | None:
-    """The same training again: nothing may be left over from the first, or drawn anew."""
+    """Repeat a training run: it must not depend on leftover state or on newly drawn random numbers."""
     dtype = observation.reference[0].dtype
     with default_dtype(dtype):
         again = _observe(function, observation.setting, observation.setting.lr, skipped, dtype)

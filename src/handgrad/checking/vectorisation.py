@@ -24,7 +24,7 @@ Line = tuple[str, int]
 
 
 def backpropagation_loops(function: Callable[..., Any], loss: str = "squared_error") -> Finding:
-    """Whether the lines of a backpropagation run equally often whatever the batch size and the widths."""
+    """Check that the lines of a backpropagation run equally often for any batch size and any widths."""
 
     def counts(batch_size: int, width: int) -> Counter[Line]:
         case = Case((width, width, width), ("tanh", "tanh"), batch_size, 0)
@@ -41,7 +41,7 @@ def backpropagation_loops(function: Callable[..., Any], loss: str = "squared_err
 
 
 def training_loops(function: Callable[..., Any], part: str) -> Finding:
-    """The same for a training function, whose loop over the batches is as it should be."""
+    """The same check for a training function, in which the loop over batches is expected."""
 
     def counts(batch_size: int, width: int) -> Counter[Line]:
         torch.manual_seed(0)
@@ -86,7 +86,7 @@ def _finding(part: str, counts: Callable[[int, int], Counter[Line]]) -> Finding:
 
 
 def _grown(small: Counter[Line], large: Counter[Line]) -> list[Line]:
-    """The lines that run more often by at least half of what was added, in their order in the files."""
+    """The lines whose run count grew by at least half the number of added samples or units, in file order."""
     return sorted(line for line, count in large.items() if count - small[line] >= (LARGE - SMALL) / 2)
 
 
@@ -95,7 +95,7 @@ def _text(name: str, line: int) -> str:
 
 
 def _lines_run(action: Callable[[], Any]) -> Counter[Line]:
-    """How often each line that does not belong to a library runs."""
+    """How many times each line runs, excluding library code."""
     counts: Counter[Line] = Counter()
 
     def local(frame: FrameType, event: str, _: Any) -> Any:

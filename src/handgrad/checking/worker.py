@@ -1,6 +1,6 @@
-"""The process in which someone else's file is checked: limits first, then the check.
+"""The worker process that checks a submitted file: it sets resource limits, then runs the check.
 
-Run by `handgrad.checking.isolation` as `python -m handgrad.checking.worker FILE SECONDS`, in a scratch
+Started by `handgrad.checking.isolation` as `python -m handgrad.checking.worker FILE SECONDS`, in a scratch
 folder.
 """
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
-import torch.optim  # before the limits: PyTorch's own files and memory are not the submission's
+import torch.optim  # before the limits, so that PyTorch's own files and memory do not count
 
 from handgrad.checking.calling import OutOfTime
 from handgrad.checking.checks import check_submission
@@ -21,10 +21,11 @@ from handgrad.checking.isolation import PROGRESS, RESULT
 from handgrad.checking.loading import load
 from handgrad.errors import HandgradError
 
-MEMORY = 2 * 2**30  # bytes beside PyTorch's own
-FILE_SIZE = 16 * 2**20  # bytes of any one file
+MEMORY = 2 * 2**30  # bytes, in addition to PyTorch's own
+FILE_SIZE = 16 * 2**20  # bytes per file
 OPEN_FILES = 64
-# Each part gets this share of the time; then it is interrupted every second, lest it catch the exception.
+# Each part gets this share of the time; then it is interrupted every second, in case it catches the
+# exception.
 SHARE = 1 / 6
 REFUSED = (
     *("os.fork", "os.forkpty", "os.exec", "os.posix_spawn", "os.spawn", "os.system", "subprocess.Popen"),
@@ -39,7 +40,7 @@ WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 def main(path: Path, seconds: int) -> None:
     torch.set_num_threads(1)
-    # Opened now: later, the submission may have replaced what opens files.
+    # Opened before the check, since the submission may replace the functions that open files.
     result, progress = os.open(RESULT, os.O_WRONLY | os.O_CREAT), os.open(PROGRESS, os.O_WRONLY | os.O_CREAT)
 
     def note(part: str) -> None:
@@ -57,11 +58,11 @@ def main(path: Path, seconds: int) -> None:
         content = {"problem": f"{path.name}: the definitions alone take more than {seconds * SHARE:g} s"}
     signal.setitimer(signal.ITIMER_REAL, 0)
     os.write(result, json.dumps(content, allow_nan=False).encode())
-    os._exit(0)  # whatever threads and exit handlers the submission has left
+    os._exit(0)  # regardless of threads and exit handlers left by the submission
 
 
 def _limit(seconds: int) -> None:
-    """Bound what the process may use, and refuse what a check does not need."""
+    """Limit the resources of the process, and block operations that a check does not need."""
     pages = int(Path("/proc/self/statm").read_text().split()[0]) if sys.platform == "linux" else 0
     if pages:
         used = pages * resource.getpagesize()
@@ -80,11 +81,11 @@ def _limit(seconds: int) -> None:
 
 
 def _hook(scratch: Path) -> Any:
-    """An audit hook (PEP 578) that allows changes of files within the scratch folder only."""
+    """An audit hook (PEP 578) that allows changes to files only within the scratch folder."""
 
     def inside(path: Any) -> bool:
         if isinstance(path, int):
-            return True  # a file that is open already
+            return True  # a file that is already open
         resolved = os.path.realpath(os.fsdecode(path))
         return resolved == "/dev/null" or resolved.startswith(f"{scratch}{os.sep}")
 
