@@ -1,7 +1,6 @@
 """Check networks, backpropagation and updates written by others, and name the mistake where possible.
 
-The public functions are imported on first use, so modules of this package that do not need PyTorch load
-quickly.
+The public functions are imported on first use, so modules that do not need PyTorch load quickly.
 """
 
 from importlib import import_module

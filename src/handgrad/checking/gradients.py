@@ -383,8 +383,7 @@ def _traits(case: Case) -> dict[str, bool]:
 
 
 def _first_wrong(observation: Observation) -> tuple[int, list[int]]:
-    """The highest layer with a wrong gradient, and the positions of its wrong gradients, weights before
-    biases.
+    """The highest layer with a wrong gradient, and the positions of the wrong ones, weights before biases.
 
     Backpropagation runs from the last layer to the first, so this is where to look for the mistake.
     """

@@ -61,17 +61,14 @@ def load(path: Path) -> Submission:
     """Execute the definitions of a `.py` or `.ipynb` file.
 
     Raises:
-        SubmissionError: if the file cannot be read or parsed, a definition fails, or none of `PARTS` is
-        defined.
+        SubmissionError: if the file cannot be read or parsed, a definition fails, or it has none of `PARTS`.
     """
     cells = _read(path)
     module = types.ModuleType(MODULE)
     module.__file__ = str(path)
     sys.modules[MODULE] = module  # dataclasses and pickle look up their module
     if str(path.parent.resolve()) not in sys.path:
-        sys.path.append(
-            str(path.parent.resolve())
-        )  # last, so that files in the folder do not shadow packages
+        sys.path.append(str(path.parent.resolve()))  # last, so that no file in the folder shadows a package
     skipped: dict[str, str] = {}
     for cell in cells:
         lines = cell.source.splitlines(keepends=True)

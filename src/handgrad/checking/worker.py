@@ -24,8 +24,7 @@ from handgrad.errors import HandgradError
 MEMORY = 2 * 2**30  # bytes, in addition to PyTorch's own
 FILE_SIZE = 16 * 2**20  # bytes per file
 OPEN_FILES = 64
-# Each part gets this share of the time; then it is interrupted every second, in case it catches the
-# exception.
+# Each part gets this share of the time, then is interrupted every second, in case it catches the exception.
 SHARE = 1 / 6
 REFUSED = (
     *("os.fork", "os.forkpty", "os.exec", "os.posix_spawn", "os.spawn", "os.system", "subprocess.Popen"),

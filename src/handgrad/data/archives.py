@@ -133,8 +133,7 @@ class _Unpacked:
         """The next `size` bytes, or the remaining ones if there are fewer.
 
         Raises:
-            DataError: if the gzip file is invalid or truncated, or exceeds LARGEST_ARCHIVE bytes
-            decompressed.
+            DataError: if the gzip file is invalid or truncated, or has over LARGEST_ARCHIVE bytes of content.
         """
         pieces, length = [self._buffer], len(self._buffer)
         while length < size:

@@ -24,8 +24,7 @@ FAILURES = (requests.RequestException, HTTPError, ValueError)
 
 @dataclass(frozen=True)
 class Patience:
-    """Limits on waiting for mirrors: timeouts, number of attempts, and the size and duration of a speed
-    probe.
+    """Limits on waiting for mirrors: timeouts, retries, and the size and duration of a speed probe.
 
     A download that receives fewer than `least_bytes` in `timeout` seconds is considered stalled.
     """

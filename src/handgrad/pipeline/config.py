@@ -60,7 +60,7 @@ def check_syntax(path: Path) -> None:
 
 
 def read_schema(path: Path) -> dict[str, Any]:
-    """The JSON Schema in the YAML file at `path`, with the hyperparameters that handgrad declares added."""
+    """The JSON Schema in the YAML file at `path`, completed from the declared hyperparameters."""
     schema: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
     parts = schema["properties"]
     values = {name: parameter.schema for name, parameter in HYPERPARAMETERS.items()}
@@ -104,8 +104,7 @@ def validated(config: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
         config = _completed(config, schema, schema)
         problems = _contradictions(config)
     if problems:
-        # The validator reports each missing key separately; report all those missing in one place on one
-        # line.
+        # The validator reports each missing key separately; combine those of one section into one line.
         raise ConfigError("config: " + "\nconfig: ".join(dict.fromkeys(problems)))
     return config
 

@@ -106,8 +106,9 @@ def checked_inputs(paths: Iterable[Path]) -> dict[Path, str]:
     """The SHA-256 of each file, verified against the manifest of the job that made it.
 
     Raises:
-        HandgradError: if a file does not match; the message names the file, the stage that made it, and the
-        fix. OSError: if a file cannot be read.
+        HandgradError: if a file does not match; the message names the file, the stage that made it, and what
+            to do.
+        OSError: if a file cannot be read.
     """
     hashes = {}
     for path in paths:

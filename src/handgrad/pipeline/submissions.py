@@ -13,8 +13,7 @@ SUFFIXES = (".py", ".ipynb")
 
 
 def submissions(patterns: str | list[str]) -> dict[str, str]:
-    """Submitted files keyed by the name of their results: `ada` for `ada.py`, or the full path if names
-    clash.
+    """Files keyed by the name of their results: `ada` for `ada.py`, or the full path if names clash.
 
     Args:
         patterns: paths of scripts and notebooks, or patterns with *, ? and **; a folder means all scripts and
