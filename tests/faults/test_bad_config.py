@@ -33,7 +33,7 @@ VALUES = [
     ("dtype: 64", "dtype is 64; expected one of float64, float32"),
     ("data: airplane", "data is 'airplane'; expected a mapping with the keys source, archive, classes"),
     ("data:", "data is null; expected a mapping with the keys source"),
-    ("training: []", "training is []; expected a mapping with the keys epochs"),
+    ("training: []", "training is []; expected a mapping with the keys lr"),
     ("data: {archive: 5}", "data.archive is 5; expected null, or the path of an archive"),
     (
         "data: {classes: airplane}",
