@@ -33,7 +33,7 @@ def test_every_combination_is_trained_by_every_trainer_to_the_same_bits(finished
     assert comparison["bit_identical"] is True
     assert comparison["trainers"] == TRAINERS
     assert len(comparison["runs"]) == 2
-    for run_folder in (finished_run[0] / "results/runs").glob("*/*/*/*"):
+    for run_folder in (finished_run[0] / "results/runs").rglob("seed~*"):
         files = [(run_folder / trainer / "history.csv").read_bytes() for trainer in TRAINERS]
         assert files[0] == files[1] == files[2]
         assert len(pandas.read_csv(run_folder / "train/history.csv")) == 2

@@ -409,7 +409,8 @@ def test_anything_in_the_place_of_a_value_is_completed_or_refused_by_its_name(pa
 @st.composite
 def typos(draw):
     """A key of the schema, and the same key with a letter dropped, doubled, replaced or inserted."""
-    path = draw(st.sampled_from(KEYS))
+    # With one letter wrong, a key of two letters resembles nothing.
+    path = draw(st.sampled_from([path for path in KEYS if len(path[-1]) > 2]))
     key = path[-1]
     at = draw(st.integers(0, len(key) - 1))
     letter = draw(st.sampled_from("aeiqxz_"))

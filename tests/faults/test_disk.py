@@ -6,9 +6,9 @@ import shutil
 import subprocess
 
 import pytest
-from helpers.projects import copy_project, differences, result_files, run, snakemake
+from helpers.projects import SMALL_SETTINGS, copy_project, differences, result_files, run, snakemake
 
-RUN = "runs/lr~0.01/weight_decay~0.0/momentum~0.0/seed~256/train"
+RUN = f"runs/lr~0.01/weight_decay~0.0/momentum~0.0/{SMALL_SETTINGS}/seed~256/train"
 # All outputs of each job, written by shutil, tarfile, safetensors and csv, Matplotlib, Pandoc and Typst.
 OUTPUTS = {
     "fetch": ["data/cifar-10-python.tar.gz", "data/source.json"],

@@ -21,6 +21,8 @@ SMALL = {
     ],
     "report": {"title": "A small run", "authors": ["Ada", "Emmy"]},
 }
+# The part of its run folders that names the settings that differ from their defaults.
+SMALL_SETTINGS = "batch_size~32/epochs~2/hidden~8-4"
 
 
 def copy_project(folder: Path, config: dict) -> Path:

@@ -6,11 +6,18 @@ import shutil
 
 from helpers import processes
 from helpers.processes import jobs, wait_for
-from helpers.projects import copy_project, read_config, result_files, snakemake, write_config
+from helpers.projects import (
+    SMALL_SETTINGS,
+    copy_project,
+    read_config,
+    result_files,
+    snakemake,
+    write_config,
+)
 
 # The profile first checks the jobs' status after 20 s; these jobs are shorter.
 PROFILE = ["--workflow-profile", "profiles/slurm", "--slurm-init-seconds-before-status-checks", "3"]
-COMBINATION = "lr~0.01/weight_decay~0.01/momentum~0.9"
+COMBINATION = f"lr~0.01/weight_decay~0.01/momentum~0.9/{SMALL_SETTINGS}"
 
 
 def without_a_combination(project):

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 import yaml
-from helpers.projects import environment, planned, result_files, run, snakemake
+from helpers.projects import SMALL_SETTINGS, environment, planned, result_files, run, snakemake
 
 OWN = {
     "preflight": 1,
@@ -85,7 +85,7 @@ def test_experiments_at_once_and_after_each_other_leave_each_other_alone(project
     assert "| `training.epochs` | `2` | `2` | `3` |" in text
     assert "Holm's procedure corrects the p-values for 3 comparisons" in text
     assert planned(project) == {}
-    shared = "results/runs/lr~0.01/weight_decay~0.01/momentum~0.9/seed~256/train"
+    shared = f"results/runs/lr~0.01/weight_decay~0.01/momentum~0.9/{SMALL_SETTINGS}/seed~256/train"
     facts = yaml.safe_load((project / "results/more/comparison.json").read_text())
     assert [one["lr"] for one in facts["runs"]] == [0.01, 0.1]
     assert (project / shared).is_dir()
