@@ -76,11 +76,8 @@ def test_snakemake_report_works_offline(project):
 
 
 def test_a_failed_job_says_in_one_line_what_was_wrong(project):
-    (project / "results/selection.json").write_text("{")
-    target = "results/evaluation/evaluation.json"
-    result = snakemake(project, "--cores", "1", "--forcerun", "evaluate", target)
+    (project / "src/handgrad/stages/evaluate.py").write_text('raise SystemExit("error: planted")\n')
+    result = snakemake(project, "--cores", "1", "results/evaluation/evaluation.json")
     assert result.returncode == 1
-    [message] = [line for line in result.stdout.splitlines() if line.startswith("error: ")]
-    assert message.startswith("error: results/selection.json: not valid JSON")
-    assert message.endswith("delete it and run snakemake again")
+    assert [line for line in result.stdout.splitlines() if line.startswith("error: ")] == ["error: planted"]
     assert "Traceback" not in result.stdout
