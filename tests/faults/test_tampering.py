@@ -53,15 +53,10 @@ WAYS = {function.__name__: function for function in (edit, truncate, flip, flip_
 SAMPLE = [
     ("flip_unseen", f"{RUN}/train_manual_update/model.safetensors"),
     ("edit", f"{RUN}/train/metrics.json"),
-    ("delete", f"{RUN}/train_manual_backprop/history.csv"),
     ("edit", f"{RUN}/train/manifest.json"),
     ("truncate", "selected/model.safetensors"),
     ("delete", "manifests/evaluate.json"),
     ("edit", "facts.json"),
-    ("back_date", "data/train.safetensors"),
-    ("flip", "figures/leaderboard.svg"),
-    ("truncate", "report.pdf"),
-    ("edit", "run_times.csv"),
 ]
 
 
