@@ -65,7 +65,9 @@ def test_full_disk(small_disk, outputs):
     assert len(errors) == 1, result.stdout
     assert re.search("results/.*No space left on device|No space left on device.*results/", errors.pop())
     assert "Traceback" not in result.stdout
-    assert differences(result_files(small_disk), earlier) == []
+    # The manifests of the jobs whose files are missing were removed before these ran again.
+    changed = differences(result_files(small_disk), earlier)
+    assert [name for name in changed if not re.search(r"^manifests/|/manifest\.json$", name)] == []
 
     mount(small_disk, "size=64m")
     run(small_disk, *targets)

@@ -25,7 +25,7 @@ rule thesis:
     default_target: True
     input:
         rules.handgrad_all.input,
-        report=rules.handgrad_report.output,
+        report=rules.handgrad_report.output.report,
     output:
         "thesis.md",
     shell:
