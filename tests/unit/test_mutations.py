@@ -11,6 +11,8 @@ from handgrad.errors import GradientError
 from handgrad.gradcheck import check_against_autograd, check_gradients
 from handgrad.networks import MyNet
 
+pytestmark = pytest.mark.slow
+
 BACKPROPAGATION = {
     "weight gradient without its transpose": ("torch.mm(dL_dz.T, a,", "torch.mm(dL_dz, a,"),
     "weight gradient transposed": ("torch.mm(dL_dz.T, a,", "torch.mm(a.T, dL_dz,"),

@@ -18,6 +18,8 @@ from handgrad.checking import gradients, updates
 from handgrad.checking.catalogue import GRADIENT_MISTAKES, UPDATE_MISTAKES
 from handgrad.checking.results import FAILED, NOTE
 
+pytestmark = pytest.mark.slow
+
 
 def sibling(name):
     spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))

@@ -32,6 +32,8 @@ from handgrad.reporting.figures.scores import calibration, confusion_matrix
 from handgrad.stages import figures as stage
 from handgrad.stages.command_line import flags
 
+pytestmark = pytest.mark.slow
+
 CLASSES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
 BASELINES = {"chance": 0.5, "majority class": 0.52, "logistic regression": 0.8}
 DATA = "Drawn stand-in for CIFAR-10"

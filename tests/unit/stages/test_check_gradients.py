@@ -7,6 +7,8 @@ from handgrad.activations import ACTIVATIONS
 from handgrad.errors import GradientError
 from handgrad.stages import check_gradients
 
+pytestmark = pytest.mark.slow
+
 NETWORKS = [[2, 3, 2], [5, 4, 3], [576, 128, 32, 10], [8, 8, 8, 8, 8, 8, 8, 3]]
 
 

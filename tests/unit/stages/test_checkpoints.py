@@ -5,6 +5,8 @@ from handgrad.networks import MyMLP
 from handgrad.stages.checkpoints import load_checkpoint, save_checkpoint, settings_hash
 from handgrad.training import History
 
+pytestmark = pytest.mark.slow
+
 HISTORY = History([0.7, 0.6], [0.8, float("inf")], [0.5, 0.75], [0.5, 0.25])
 
 

@@ -10,6 +10,8 @@ from safetensors.numpy import load_file
 
 from handgrad.data import archives
 
+pytestmark = pytest.mark.slow
+
 
 def prepare(folder, archive):
     names = ("train", "validation", "test")

@@ -12,6 +12,8 @@ from helpers.rendering import render, rendered, write_report
 
 from handgrad.reporting.typesetting import typeset
 
+pytestmark = pytest.mark.slow
+
 TITLE = "<script>alert(1)</script> *x* $y$ [z](http://e) #set page(fill: red)"
 
 

@@ -16,6 +16,8 @@ from safetensors.numpy import load_file, save_file
 
 from handgrad.stages.command_line import flags
 
+pytestmark = pytest.mark.slow
+
 TRAINERS = ("train", "train_manual_update", "train_manual_backprop")
 FILES = ("model.safetensors", "history.csv", "metrics.json", "validation_predictions.csv")
 
