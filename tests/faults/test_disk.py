@@ -90,7 +90,8 @@ def test_read_only_results_are_refused_by_name_and_stay_as_they_are(small_disk):
 
 
 def test_no_job_is_started_where_new_results_cannot_be_written(small_disk):
-    (small_disk / "results/report.md").unlink()
+    for name in ("report.md", "manifests/report.json"):
+        (small_disk / "results" / name).unlink()
     earlier = result_files(small_disk)
     mount(small_disk, "ro")
     result = snakemake(small_disk, "--cores", "1", "results/report.md")
