@@ -16,6 +16,9 @@ from helpers import processes
 from helpers.processes import jobs, wait_for
 from helpers.projects import copy_project, differences, planned, result_files, run, snakemake
 
+# Several minutes of kills.
+pytestmark = pytest.mark.long
+
 KILLS = int(os.environ.get("HANDGRAD_KILLS", "8"))
 # To the process group, as by Ctrl-C in a terminal or a batch system that ends a job; to Snakemake alone;
 # to one of its jobs. SIGKILL of Snakemake alone is tested separately.

@@ -4,6 +4,7 @@ import itertools
 import re
 import shutil
 
+import pytest
 from helpers import processes
 from helpers.processes import jobs, wait_for
 from helpers.projects import (
@@ -14,6 +15,9 @@ from helpers.projects import (
     snakemake,
     write_config,
 )
+
+# Several minutes of scheduling.
+pytestmark = pytest.mark.long
 
 # The profile first checks the jobs' status after 20 s; these jobs are shorter.
 PROFILE = ["--workflow-profile", "profiles/slurm", "--slurm-init-seconds-before-status-checks", "3"]

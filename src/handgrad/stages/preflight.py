@@ -94,7 +94,7 @@ def arithmetic() -> Arithmetic:
                 "architecture": pool.get("architecture"),
                 "threads": pool["num_threads"],
             }
-            for pool in threadpool_info()
+            for pool in sorted(threadpool_info(), key=lambda pool: str(pool["filepath"]))
         ],
         "torch_build": build.strip().splitlines(),
     }
