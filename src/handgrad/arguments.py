@@ -159,7 +159,7 @@ def check_labels(subject: str, labels: Tensor, loss: str, samples: int, outputs:
         if labels.dtype != torch.int64 or labels.shape != (samples,):
             hint = "; of one-hot labels, argmax(dim=1) gives these" if labels.ndim == 2 else ""
             raise ValueError(f"{shown}; expected class indices, torch.int64 of the shape [{samples}]{hint}")
-    elif not _broadcasts(labels.shape, torch.Size((samples, outputs))):
+    elif not broadcasts(labels.shape, torch.Size((samples, outputs))):
         raise ValueError(f"{shown}; expected the shape of the outputs, [{samples}, {outputs}]")
 
 
@@ -172,7 +172,7 @@ def check_outputs(outputs: Any, inputs: Tensor, labels: Tensor, loss_fn: object 
             f"the model's outputs have the shape {[*outputs.shape]}; expected [{len(inputs)}, classes], a "
             "row for each sample"
         )
-    if (isinstance(loss_fn, nn.MSELoss) or loss_fn is functional.mse_loss) and not _broadcasts(
+    if (isinstance(loss_fn, nn.MSELoss) or loss_fn is functional.mse_loss) and not broadcasts(
         labels.shape, outputs.shape
     ):
         raise ValueError(
@@ -236,7 +236,7 @@ def _dtypes(inputs: torch.dtype, parameters: torch.dtype) -> str:
     return f"the inputs are {inputs}, the model's parameters {name}; {hint}"
 
 
-def _broadcasts(shape: torch.Size, target: torch.Size) -> bool:
+def broadcasts(shape: torch.Size, target: torch.Size) -> bool:
     """Whether a tensor of shape `shape` broadcasts to the shape `target` without enlarging it."""
     try:
         return torch.broadcast_shapes(shape, target) == target

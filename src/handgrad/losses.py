@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from handgrad.activations import exp_minus_abs
+from handgrad.arguments import broadcasts
 
 NO_CLASS = -(2**63)  # ignore_index for nll_loss, whose default (-100) would silently skip samples
 
@@ -38,7 +39,7 @@ class Loss(NamedTuple):
 
 def _checked_targets(y_true: Tensor, y_pred: Tensor) -> Tensor:
     _check_is_tensor(y_true)
-    if y_true.shape != y_pred.shape and not _broadcasts(y_true, y_pred):
+    if y_true.shape != y_pred.shape and not broadcasts(y_true.shape, y_pred.shape):
         raise ValueError(
             f"y_true has the shape {[*y_true.shape]}; expected that of y_pred, {[*y_pred.shape]}, "
             "or one that broadcasts to it"
@@ -51,13 +52,6 @@ def _checked_targets(y_true: Tensor, y_pred: Tensor) -> Tensor:
 def _check_is_tensor(y_true: Tensor) -> None:
     if not isinstance(y_true, Tensor):
         raise TypeError(f"y_true is a {type(y_true).__name__}; expected a torch.Tensor")
-
-
-def _broadcasts(y_true: Tensor, y_pred: Tensor) -> bool:
-    try:
-        return torch.broadcast_shapes(y_true.shape, y_pred.shape) == y_pred.shape
-    except RuntimeError:
-        return False
 
 
 def _residuals(y_pred: Tensor, y_true: Tensor, out: Tensor | None) -> Tensor:
