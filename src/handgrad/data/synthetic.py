@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageColor, ImageDraw, ImageFilter
 
-CLASS_NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+from handgrad.data.cifar10 import CIFAR10_CLASSES
+
 SIZE = 32
 CANVAS = 3 * SIZE
 TRAINING_BATCHES = 5
@@ -338,15 +339,15 @@ def draw_batches(
     )
     members["batches.meta"] = {
         "num_cases_per_batch": len(parts[0]),
-        "label_names": list(CLASS_NAMES),
+        "label_names": list(CIFAR10_CLASSES),
         "num_vis": 3 * SIZE * SIZE,
     }
     return members
 
 
 def shuffled_images(per_class: int, seed: tuple[int, int]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    classes = [CLASS_NAMES.index(kind) for kind in PAINTERS]
-    drawn = [draw_images(per_class, CLASS_NAMES[label], (*seed, label)) for label in classes]
+    classes = [CIFAR10_CLASSES.index(kind) for kind in PAINTERS]
+    drawn = [draw_images(per_class, CIFAR10_CLASSES[label], (*seed, label)) for label in classes]
     order = np.random.default_rng(seed).permutation(len(classes) * per_class)
     return np.concatenate(drawn)[order], np.repeat(classes, per_class)[order]
 
@@ -356,5 +357,5 @@ def batch(label: str, images: NDArray[np.uint8], labels: NDArray[np.int64], pref
         "batch_label": label,
         "labels": labels.tolist(),
         "data": images.reshape(len(images), -1),
-        "filenames": [f"{CLASS_NAMES[c]}_{prefix}_{i:04d}.png" for i, c in enumerate(labels)],
+        "filenames": [f"{CIFAR10_CLASSES[c]}_{prefix}_{i:04d}.png" for i, c in enumerate(labels)],
     }
