@@ -81,18 +81,18 @@ EXPERIMENTS = checked(compared_experiments, config.pop("experiments", []))
 SCHEMA = read_schema(ROOT / "workflow/schemas/config.schema.yaml")
 config = checked(validated, config, SCHEMA)
 
-# Maps each run's folder to its combination and seed: combinations in config order, each with every seed.
-RUNS = {
-    run_path(combination, seed): (combination, seed)
-    for combination in combinations(config)
-    for seed in config["training"]["seeds"]
-}
+def runs_of(combinations):
+    """Map each run's folder to its combination and seed: combinations in order, each with every seed."""
+    return {
+        run_path(combination, seed): (combination, seed)
+        for combination in combinations
+        for seed in config["training"]["seeds"]
+    }
+
+
+RUNS = runs_of(combinations(config))
 # The runs that every trainer trains; only the first trainer trains the others.
-COMPARED = {
-    run_path(combination, seed): (combination, seed)
-    for combination in compared_combinations(config)
-    for seed in config["training"]["seeds"]
-}
+COMPARED = runs_of(compared_combinations(config))
 OTHERS = [run for run in RUNS if run not in COMPARED]
 OWN_TRAINERS = config["training"]["trainers"]
 TRAINERS = config["training"]["trainers"] = [*OWN_TRAINERS, *SUBMITTED]
