@@ -23,6 +23,17 @@ SMALL = {
 }
 # The part of its run folders that names the settings that differ from their defaults.
 SMALL_SETTINGS = "batch_size~32/epochs~2/hidden~8-4"
+# The jobs of each rule that follow the trainings.
+AFTER_TRAINING = {
+    "compare": 1,
+    "select": 1,
+    "evaluate": 1,
+    "figures": 1,
+    "facts": 1,
+    "report": 1,
+    "render": 2,
+    "run_times": 1,
+}
 
 
 def copy_project(folder: Path, config: dict) -> Path:

@@ -5,21 +5,18 @@ import sys
 
 import pytest
 import yaml
-from helpers.projects import SMALL_SETTINGS, environment, planned, result_files, run, snakemake
+from helpers.projects import (
+    AFTER_TRAINING,
+    SMALL_SETTINGS,
+    environment,
+    planned,
+    result_files,
+    run,
+    snakemake,
+)
 
-OWN = {
-    "preflight": 1,
-    "check_gradients": 1,
-    "baselines": 1,
-    "compare": 1,
-    "select": 1,
-    "evaluate": 1,
-    "figures": 1,
-    "facts": 1,
-    "report": 1,
-    "render": 2,
-    "run_times": 1,
-}
+# What an experiment does not share with others.
+OWN = AFTER_TRAINING | {"preflight": 1, "check_gradients": 1, "baselines": 1}
 SHARED = {"lr": 0.01, "weight_decay": 0.01, "momentum": 0.9}
 NEW = {"lr": 0.1, "weight_decay": 0.0, "momentum": 0.0}
 

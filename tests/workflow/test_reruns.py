@@ -1,17 +1,6 @@
 """A change reruns exactly the stages that it affects."""
 
-from helpers.projects import planned, read_config, run, write_config
-
-AFTER_TRAINING = {
-    "compare": 1,
-    "select": 1,
-    "evaluate": 1,
-    "figures": 1,
-    "facts": 1,
-    "report": 1,
-    "render": 2,
-    "run_times": 1,
-}
+from helpers.projects import AFTER_TRAINING, planned, read_config, run, write_config
 
 
 def edit(path, old, new):
