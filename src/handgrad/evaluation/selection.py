@@ -4,7 +4,7 @@ import math
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise, product
+from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
@@ -145,12 +145,16 @@ def same_steady_steps(candidates: Sequence[Candidate]) -> list[tuple[Candidate, 
         return replace(combination, lr=1.0, momentum=0.0, dampening=0.0, nesterov=False)
 
     finished = [candidate for candidate in candidates if not candidate.diverged]
+    with_momentum: dict[Combination, list[Candidate]] = {}
+    for candidate in finished:
+        if candidate.combination.momentum > 0:
+            with_momentum.setdefault(others(candidate.combination), []).append(candidate)
     return [
         (plain, fast)
-        for plain, fast in product(finished, finished)
-        if plain.combination.momentum == 0 < fast.combination.momentum
-        and others(plain.combination) == others(fast.combination)
-        and math.isclose(plain.combination.lr, steady(fast.combination), rel_tol=1e-6)
+        for plain in finished
+        if plain.combination.momentum == 0
+        for fast in with_momentum.get(others(plain.combination), [])
+        if math.isclose(plain.combination.lr, steady(fast.combination), rel_tol=1e-6)
     ]
 
 
