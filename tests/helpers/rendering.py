@@ -1,5 +1,6 @@
 """Reports rendered from made-up facts, with made-up figures."""
 
+import json
 import re
 import subprocess
 import sys
@@ -20,7 +21,7 @@ SVG = (
 
 
 def write_report(folder: Path, facts: dict) -> Path:
-    """Write the report.md of the facts to `folder`, with a file for each figure that it shows."""
+    """Write the report.md of the facts to `folder`, with facts.json and a file for each figure."""
     folder.mkdir(parents=True, exist_ok=True)
     text = compose(TEMPLATES, "report.md.j2", facts, BIBLIOGRAPHY)
     for path in re.findall(r"\]\((figures/[^)]+)\)", text):
@@ -30,6 +31,7 @@ def write_report(folder: Path, facts: dict) -> Path:
             figure.write_text(SVG)
         else:
             Image.new("RGB", (480, 270), "#dde").save(figure)
+    (folder / "facts.json").write_text(json.dumps(facts))
     (folder / "report.md").write_text(text, encoding="utf-8")
     return folder / "report.md"
 
@@ -39,7 +41,7 @@ def render(report: Path, form: str, style: Path = ROOT / "report/style") -> subp
     return subprocess.run(
         [
             *(sys.executable, "-m", "handgrad.stages.render"),
-            *("--report", report, "--format", form),
+            *("--report", report, "--facts", report.with_name("facts.json"), "--format", form),
             *("--style", *sorted((style / form).iterdir())),
             *("--output-document", report.with_suffix(f".{form}")),
         ],

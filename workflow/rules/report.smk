@@ -151,6 +151,7 @@ rule report:
 rule render:
     input:
         report=rules.report.output.report,
+        facts=rules.facts.output.facts,
         made_from=rules.figures.output.figures,
         style=lambda wildcards: sorted(
             (ROOT / "report/style").glob(f"{wildcards.format}/*")

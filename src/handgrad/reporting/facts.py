@@ -16,6 +16,7 @@ from handgrad.records.gradient_check import AutogradCase, CentralCase, EpsilonSw
 from handgrad.records.selection import Pair, Selection
 from handgrad.records.source import Source
 from handgrad.records.summary import Summary
+from handgrad.reporting.curves import curves
 from handgrad.reporting.statements import SIGNIFICANCE, SPIKE, statements
 
 Record = dict[str, Any]
@@ -78,6 +79,7 @@ def assemble(
         "shrinkage": _shrinkage(leaderboard["rows"], summary),
         "health": _health([_run(history) for history in histories]),
         "training": _training(histories, selection["selected"]["run"], summary),
+        "curves": curves(leaderboard["rows"], _by_combination(histories), shown),
         "evaluation": _evaluation(evaluation),
         "baselines": _baselines(evaluation, baselines),
         "provenance": provenance,

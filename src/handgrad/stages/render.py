@@ -12,12 +12,14 @@ import typst
 from handgrad.errors import HandgradError
 from handgrad.reporting.typesetting import CONTENTS, typeset
 from handgrad.stages.command_line import run_stage
-from handgrad.stages.files import replacing, write_text
+from handgrad.stages.files import read_json, replacing, write_text
 
 # Only Markdown markup: no raw HTML or TeX.
 MARKDOWN = "markdown+alerts-raw_html-raw_tex-raw_attribute"
 # Size table columns by their content, no matter how long the lines in the source are.
 NATURAL_WIDTHS = "--columns=10000"
+# Where the HTML template takes the data of the interactive figure.
+CURVES = "<!--curves-->"
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,7 @@ class Options:
     format: Literal["html", "pdf"]
     style: Annotated[list[Path], "template.* and the files that it refers to"]
     output_document: Path
+    facts: Annotated[Path | None, "whose curves become an interactive figure in HTML"] = None
 
 
 def main(options: Options) -> None:
@@ -38,12 +41,18 @@ def main(options: Options) -> None:
     except RuntimeError as error:
         raise HandgradError(f"{options.report}: pandoc cannot read it ({error})") from error
     document = typeset(parsed, options.format)
-    write = {"html": write_html, "pdf": write_pdf}[options.format]
-    write(document, options.report.parent, templates[0], options.output_document)
+    folder, output = options.report.parent, options.output_document
+    if options.format == "pdf":
+        write_pdf(document, folder, templates[0], output)
+    else:
+        curves = read_json(options.facts)["curves"] if options.facts else None
+        write_html(document, folder, templates[0], curves, output)
 
 
-def write_html(document: dict[str, Any], folder: Path, template: Path, output: Path) -> None:
-    """Write a self-contained HTML file."""
+def write_html(
+    document: dict[str, Any], folder: Path, template: Path, curves: dict[str, Any] | None, output: Path
+) -> None:
+    """Write a self-contained HTML file, with the data of its interactive figure."""
     arguments = [
         "--embed-resources",
         f"--resource-path={folder}:{template.parent}",
@@ -60,6 +69,10 @@ def write_html(document: dict[str, Any], folder: Path, template: Path, output: P
     contents = re.search(r"<nav.*?</nav>\n", html, re.DOTALL)
     if contents:
         html = html.replace(contents[0], "").replace(CONTENTS["html"], contents[0])
+    if curves:
+        # "</" would end the script element, whatever is around it.
+        data = json.dumps(curves, separators=(",", ":")).replace("</", "<\\/")
+        html = html.replace(CURVES, f'<script type="application/json" id="curves">{data}</script>')
     write_text(output, html)
 
 

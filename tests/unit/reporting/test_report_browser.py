@@ -62,8 +62,8 @@ def test_nothing_is_asked_of_the_network_and_nothing_complains(open_page, page_f
     assert [url for url in page.seen["requests"] if not url.startswith("data:")] == [page_file.as_uri()]
 
 
-def test_every_image_is_drawn_and_has_an_alternative_text(open_page):
-    images = open_page().evaluate(
+def test_without_javascript_every_image_is_drawn_and_has_an_alternative_text(open_page):
+    images = open_page(java_script_enabled=False).evaluate(
         "[...document.images].map(i => [i.alt.length, i.complete, i.naturalWidth, i.offsetWidth])"
     )
     assert len(images) == 8
@@ -183,3 +183,61 @@ def test_links_within_the_page_lead_somewhere(browser, tmp_path):
     )
     page.close()
     assert dead == []
+
+
+def values_of_curves(page):
+    return page.locator(".curves .legend td:last-child").all_inner_texts()
+
+
+def test_the_curves_tell_the_values_after_an_epoch_to_the_keyboard_and_the_pointer(open_page):
+    page = open_page()
+    # The losses of made-up runs fall linearly from ln 2; the last of the best run is 0.4.
+    assert values_of_curves(page)[0] == "0.400"
+    slider = page.get_by_label("Values after epoch")
+    slider.press("ArrowLeft")
+    assert slider.get_attribute("aria-valuetext") == "epoch 49"
+    assert values_of_curves(page)[0] == "0.406"
+    slider.press("Home")
+    assert values_of_curves(page)[0] == "0.687"
+    chart = page.locator(".curves > svg")
+    chart.hover(position={"x": chart.bounding_box()["width"] - 12, "y": 100})
+    assert slider.input_value() == "49"
+    page.get_by_label("Quantity").select_option("Validation accuracy")
+    assert values_of_curves(page)[0] == "86.0%"
+
+
+def curves_drawn(page):
+    return page.locator(".curves > svg g").count()
+
+
+def test_runs_are_switched_on_and_off(open_page):
+    page = open_page()
+    # Of thirty runs, the best five are shown at first.
+    assert curves_drawn(page) == 5
+    second = page.get_by_label("2. lr 0.002, wd 0, m 0.9")
+    second.press("Space")
+    assert not second.is_checked()
+    assert curves_drawn(page) == 4
+    page.get_by_role("button", name="Show all").press("Enter")
+    assert curves_drawn(page) == 30
+    assert second.is_checked()
+    page.get_by_role("button", name="Show none").click()
+    assert curves_drawn(page) == 0
+
+
+def test_losses_have_a_logarithmic_scale(open_page):
+    page = open_page()
+    path = page.locator(".curves > svg g path").first
+    linear = path.get_attribute("d")
+    page.get_by_label("Logarithmic scale").check()
+    assert path.get_attribute("d") != linear
+    page.get_by_label("Quantity").select_option("Training accuracy")
+    assert page.get_by_label("Logarithmic scale").is_disabled()
+
+
+def test_in_print_the_static_figure_stands_for_the_curves(open_page):
+    page = open_page()
+    image, curves = page.locator("#figure-training-curves > img"), page.locator(".curves")
+    assert (image.is_visible(), curves.is_visible()) == (False, True)
+    page.emulate_media(media="print")
+    assert (image.is_visible(), curves.is_visible()) == (True, False)
