@@ -81,6 +81,7 @@ EXPERIMENTS = checked(compared_experiments, config.pop("experiments", []))
 SCHEMA = read_schema(ROOT / "workflow/schemas/config.schema.yaml")
 config = checked(validated, config, SCHEMA)
 
+
 def runs_of(combinations):
     """Map each run's folder to its combination and seed: combinations in order, each with every seed."""
     return {
