@@ -201,6 +201,11 @@ def comparison(runs=None, bit_identical=True):
                 "loss_difference": difference,
                 "parameter_difference": difference,
                 "bit_identical": bit_identical,
+                "first_different_epoch": None if bit_identical else 2,
+                "digests": {
+                    trainer: hashlib.sha256(b"" if bit_identical else trainer.encode()).hexdigest()
+                    for trainer in trainers
+                },
                 "sha256": dict.fromkeys(trainers, hashlib.sha256(b"files").hexdigest()),
             }
             for run in runs or histories(selection())

@@ -109,6 +109,8 @@ def write_comparison(
                 "loss_difference": difference,
                 "parameter_difference": difference,
                 "bit_identical": difference == 0,
+                "first_different_epoch": 1 if difference else None,
+                "digests": dict.fromkeys(trainers, hashlib.sha256(b"parameters").hexdigest()),
                 "sha256": dict.fromkeys(trainers, hashlib.sha256(b"files").hexdigest()),
             }
         )

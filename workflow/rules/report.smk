@@ -45,7 +45,8 @@ rule figures:
         train_data=rules.prepare.output.train,
         test_data=rules.prepare.output.test,
         selection=rules.select.output.selection,
-        comparison=rules.compare.output.comparison,
+        # Not read: it makes the rule depend on the runs, see `run_folders`.
+        made_from=rules.compare.output.comparison,
         evaluation=rules.evaluate.output.evaluation,
         predictions=rules.evaluate.output.predictions,
         gradient_check=rules.check_gradients.output.check,
@@ -68,7 +69,10 @@ rule figures:
         mem_mb=growing(1000),
         runtime=growing(20),
     params:
-        command=command("figures", run_folders=compared_runs),
+        command=command(
+            "figures",
+            run_folders=lambda wildcards, input, output: run_folders(input.made_from),
+        ),
         settings=settings(trainer=TRAINERS[0], classes=config["data"]["classes"]),
         code=fingerprint("figures"),
     message:

@@ -1,5 +1,6 @@
-"""Agreement of two training runs: the largest differences in losses and parameters, using NumPy only."""
+"""Agreement of two training runs: differences in losses and parameters, and digests, using NumPy only."""
 
+import hashlib
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -55,6 +56,28 @@ def largest_difference(one: NDArray[np.floating], other: NDArray[np.floating]) -
         return 0.0
     difference = np.abs(differing - other[different])
     return float(np.max(np.where(np.isnan(difference), np.inf, difference)))
+
+
+def first_difference(losses: NDArray[np.floating], other: NDArray[np.floating]) -> int | None:
+    """The first epoch, counted from 1, in which two [epochs, ...] arrays of losses differ; None if none."""
+    for epoch, pair in enumerate(zip(losses, other, strict=True), start=1):
+        if not _same_bits(*pair):
+            return epoch
+    return None
+
+
+def digest(parameters: Mapping[str, NDArray[np.floating]]) -> str:
+    """The SHA-256 of the names, dtypes, shapes and bits of all parameters, in alphabetical order.
+
+    Two networks have the same digest if and only if `agreement` finds their parameters bit-identical (barring
+    a collision of SHA-256).
+    """
+    sha256 = hashlib.sha256()
+    for name, values in sorted(parameters.items()):
+        values = np.where(np.isnan(values), np.array(np.nan, values.dtype), values)
+        sha256.update(f"{name} {values.dtype} {values.shape}\n".encode())
+        sha256.update(values.astype(values.dtype.newbyteorder("<")).tobytes())
+    return sha256.hexdigest()
 
 
 def _same_bits(one: NDArray[np.floating], other: NDArray[np.floating]) -> bool:

@@ -6,12 +6,18 @@ from handgrad.hyperparameters import Settings
 
 
 class ComparedRun(Settings):
-    """`sha256` maps each trainer to the SHA-256 of its files for this run."""
+    """A run that every trainer trained.
+
+    `digests` maps each trainer to the SHA-256 of its final parameters, see `evaluation.agreement.digest`, and
+    `sha256` to that of its files; `first_different_epoch` is None if all losses are bit-identical.
+    """
 
     seed: int
     loss_difference: float
     parameter_difference: float
     bit_identical: bool
+    first_different_epoch: int | None
+    digests: dict[str, str]
     sha256: dict[str, str]
 
 

@@ -29,6 +29,8 @@ STEPS_SHOWN = 12
 # The report shows the range of the validation accuracy over this many final epochs.
 LAST_EPOCHS = 10
 COMPLETE = 100
+# So many runs are listed with the digests of their parameters.
+CERTIFIED = 20
 
 
 def assemble(
@@ -287,6 +289,29 @@ def _comparison(comparison: Comparison) -> Record:
         "others": len(comparison["others"]),
         "epochs": max(Combination.of(run).epochs for run in runs),
         "bit_identical_runs": sum(run["bit_identical"] for run in runs),
+        "certificate": _certificate(comparison),
+    }
+
+
+def _certificate(comparison: Comparison) -> Record:
+    """Return the digests of each run's parameters, one per trainer; runs that differ come first."""
+    runs = comparison["runs"]
+    shown = sorted(runs, key=lambda run: run["bit_identical"])[:CERTIFIED]
+    names = shown_in(Combination.of(run) for run in shown)
+    return {
+        "names": names,
+        "several_seeds": len({run["seed"] for run in runs}) > 1,
+        "runs": [
+            dict(Combination.of(run).settings(names))
+            | {
+                "seed": run["seed"],
+                "digests": [run["digests"][trainer] for trainer in comparison["trainers"]],
+                "first_different_epoch": run["first_different_epoch"],
+                "loss_difference": run["loss_difference"],
+                "parameter_difference": run["parameter_difference"],
+            }
+            for run in shown
+        ],
     }
 
 

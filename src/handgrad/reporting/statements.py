@@ -203,6 +203,12 @@ def trainers_bit_identical(facts: Facts) -> bool:
 
 
 @predicate
+def certificate_shortened(facts: Facts) -> bool:
+    """The report lists the digests of some runs only."""
+    return len(facts["comparison"]["certificate"]["runs"]) < facts["comparison"]["runs"]
+
+
+@predicate
 def several_seeds(facts: Facts) -> bool:
     return len(facts["selection"]["seeds"]) > 1
 

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
+from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from handgrad.errors import HandgradError
-from handgrad.evaluation.agreement import Agreement, agreement
+from handgrad.evaluation.agreement import Agreement, agreement, digest, first_difference
 from handgrad.hyperparameters import Combination
 from handgrad.records.comparison import ComparedRun, Comparison, OtherRun
 from handgrad.records.metrics import Metrics
@@ -63,7 +64,10 @@ def compare_trainers(folder: Path, trainers: list[str]) -> ComparedRun:
     """
     metrics: Metrics = read_json(folder / trainers[0] / "metrics.json")
     try:
-        pairs = agreements([folder / name for name in trainers])
+        losses = [read_losses(folder / name) for name in trainers]
+        models = [load_file(folder / name / "model.safetensors") for name in trainers]
+        pairs = agreements(losses, models)
+        epochs = [first_difference(*pair) for pair in combinations(losses, 2)]
     except (ValueError, SafetensorError) as error:
         raise HandgradError(
             f"{folder}: histories or models cannot be compared ({error}); delete it and run snakemake again"
@@ -75,6 +79,8 @@ def compare_trainers(folder: Path, trainers: list[str]) -> ComparedRun:
         "loss_difference": max((pair.loss_difference for pair in pairs), default=0.0),
         "parameter_difference": max((pair.parameter_difference for pair in pairs), default=0.0),
         "bit_identical": all(pair.bit_identical for pair in pairs),
+        "first_different_epoch": min((epoch for epoch in epochs if epoch), default=None),
+        "digests": {name: digest(model) for name, model in zip(trainers, models, strict=True)},
         # Later stages depend on the comparison instead of on all runs; the hashes make it change with them.
         "sha256": {name: files_sha256(folder / name) for name in trainers},
     }
@@ -82,7 +88,9 @@ def compare_trainers(folder: Path, trainers: list[str]) -> ComparedRun:
 
 def furthest(folder: Path, trainers: list[str]) -> str:
     """Return the names of the two trainers that differ most in a run."""
-    pairs = zip(agreements([folder / name for name in trainers]), combinations(trainers, 2), strict=True)
+    losses = [read_losses(folder / name) for name in trainers]
+    models = [load_file(folder / name / "model.safetensors") for name in trainers]
+    pairs = zip(agreements(losses, models), combinations(trainers, 2), strict=True)
     _, names = max(pairs, key=lambda pair: max(pair[0].loss_difference, pair[0].parameter_difference))
     return " and ".join(names)
 
@@ -104,14 +112,17 @@ def files_sha256(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def agreements(folders: list[Path]) -> list[Agreement]:
-    """Compare every two trainings, each given by its folder."""
-    histories = [folder / "history.csv" for folder in folders]
-    # Training and validation loss, written with enough digits to be read back exactly.
-    losses = [np.loadtxt(path, delimiter=",", skiprows=1, usecols=(1, 2), ndmin=2) for path in histories]
-    models = [load_file(folder / "model.safetensors") for folder in folders]
+def read_losses(training: Path) -> NDArray[np.float64]:
+    """Read the training and validation losses, [epochs, 2], which are written with all their digits."""
+    return np.loadtxt(training / "history.csv", delimiter=",", skiprows=1, usecols=(1, 2), ndmin=2)
+
+
+def agreements(
+    losses: list[NDArray[np.float64]], models: list[dict[str, NDArray[np.floating]]]
+) -> list[Agreement]:
+    """Compare every two trainings."""
     return [
-        agreement(losses[i], losses[j], models[i], models[j]) for i, j in combinations(range(len(folders)), 2)
+        agreement(losses[i], losses[j], models[i], models[j]) for i, j in combinations(range(len(losses)), 2)
     ]
 
 

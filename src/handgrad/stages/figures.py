@@ -13,7 +13,7 @@ from handgrad.records.evaluation import Evaluation
 from handgrad.records.metrics import Metrics
 from handgrad.records.selection import Selection
 from handgrad.records.source import Source
-from handgrad.reporting.figures.combinations import leaderboard, trainer_agreement
+from handgrad.reporting.figures.combinations import leaderboard
 from handgrad.reporting.figures.curves import Curve, training_curves
 from handgrad.reporting.figures.gradients import epsilon_sweep
 from handgrad.reporting.figures.images import misclassified_images, sample_images
@@ -34,7 +34,6 @@ class Options:
     run_folders: list[Path]
     trainer: Annotated[str, "whose curves are drawn"]
     selection: Path
-    comparison: Path
     evaluation: Path
     predictions: Path
     gradient_check: Path
@@ -67,7 +66,6 @@ def main(options: Options) -> None:
         "misclassified_images": misclassified_images(
             read_split(options.test_data), errors, MISCLASSIFIED, data
         ),
-        "trainer_agreement": trainer_agreement(read_json(options.comparison), data),
         "epsilon_sweep": epsilon_sweep(read_json(options.gradient_check)["epsilon_sweep"]),
         "calibration": calibration(evaluation, data),
     }

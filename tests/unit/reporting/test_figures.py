@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from helpers.made_up_runs import (
-    write_comparison,
     write_gradient_check,
     write_json,
     write_run,
@@ -24,7 +23,7 @@ from PIL import Image
 from handgrad.data.cifar10 import read_split
 from handgrad.errors import HandgradError
 from handgrad.hyperparameters import Combination
-from handgrad.reporting.figures.combinations import leaderboard, trainer_agreement
+from handgrad.reporting.figures.combinations import leaderboard
 from handgrad.reporting.figures.curves import Curve, training_curves
 from handgrad.reporting.figures.gradients import epsilon_sweep
 from handgrad.reporting.figures.images import misclassified_images, sample_images
@@ -43,7 +42,6 @@ NAMES = {
     "leaderboard.svg",
     "confusion_matrix.svg",
     "misclassified_images.png",
-    "trainer_agreement.svg",
     "epsilon_sweep.svg",
     "calibration.svg",
 }
@@ -78,18 +76,6 @@ def selection(combinations, diverged=0, seeds=(256,)):
         for rank in range(1, combinations + 1)
     ]
     return {"validation_images": 1000, "seeds": list(seeds), "ranking": ranking}
-
-
-def comparison(runs, difference=0.0, tolerance=0.0):
-    row = {"loss_difference": difference, "parameter_difference": 2 * difference}
-    return {
-        "tolerance": tolerance,
-        "trainers": ["train", "train_manual_update", "train_manual_backprop"],
-        "bit_identical": difference == 0,
-        "largest_loss_difference": difference,
-        "largest_parameter_difference": 2 * difference,
-        "runs": [row] * runs,
-    }
 
 
 def evaluation(classes):
@@ -155,8 +141,6 @@ def every_figure(split):
     yield "misclassified_images 0", misclassified_images(split, errors(0), 12, DATA)
     yield "misclassified_images 3", misclassified_images(split, errors(3), 12, DATA)
     yield "misclassified_images 20", misclassified_images(split, errors(20), 12, DATA)
-    yield "trainer_agreement 1", trainer_agreement(comparison(1), DATA)
-    yield "trainer_agreement 3000", trainer_agreement(comparison(3000, 1e-9, 1e-6), DATA)
     yield "epsilon_sweep", epsilon_sweep(sweep())
     yield "calibration 2", calibration(evaluation(2), DATA)
     yield "calibration 10", calibration(evaluation(10), DATA)
@@ -323,22 +307,6 @@ def test_misclassified_images_says_where_there_is_none(split):
     assert "No test image is misclassified." in words(misclassified_images(split, errors(0), 12, DATA))
 
 
-def test_trainer_agreement_says_that_zeros_are_meant():
-    figure = trainer_agreement(comparison(9), DATA)
-    assert "All differences are 0: bit-identical" in words(figure)
-    assert [[*line.get_ydata()] for line in figure.axes[0].lines[:2]] == [[0.0] * 9] * 2
-
-
-def test_trainer_agreement_shows_differences_below_the_tolerance():
-    figure = trainer_agreement(comparison(2, difference=1e-9, tolerance=1e-6), DATA)
-    axes = figure.axes[0]
-    assert "bit-identical" not in words(figure)
-    assert "tolerance (1e-06)" in labels(axes)
-    assert [[*line.get_ydata()] for line in axes.lines[:2]] == [[1e-9] * 2, [2e-9] * 2]
-    assert axes.get_ylim()[0] == 0
-    assert axes.get_ylim()[1] >= 1e-6
-
-
 def test_epsilon_sweep_marks_the_best_step_and_names_the_slope():
     axes = epsilon_sweep(sweep()).axes[0]
     assert labels(axes)[0] == r"forward: slope 0.99, best step $1.0 \times 10^{-8}$"
@@ -388,7 +356,6 @@ def options(tmp_path_factory):
         "run_folders": folders,
         "trainer": "train",
         "selection": write_json(results / "selection.json", chosen),
-        "comparison": write_comparison(results, folders),
         "evaluation": write_json(results / "evaluation.json", evaluation(2) | {"baselines": baselines}),
         "predictions": results / "predictions.csv",
         "gradient_check": write_gradient_check(results),

@@ -34,6 +34,10 @@ def trainers(r):
     return r["comparison"]["trainers"]
 
 
+def runs(r):
+    return len(r["comparison"]["runs"])
+
+
 def identical(r):
     return all(run["bit_identical"] for run in r["comparison"]["runs"])
 
@@ -601,10 +605,11 @@ SENTENCES = {
     "A difference above": lambda r: several(r) and r["comparison"]["tolerance"] > 0,
     "**Bit-identical in": lambda r: several(r) and identical(r),
     "bit-identical. The largest difference is": lambda r: several(r) and not identical(r),
-    "zero everywhere": lambda r: several(r) and identical(r),
-    "between the trainers in each run: at most": lambda r: several(r) and not identical(r),
-    "All are zero.": lambda r: several(r) and identical(r),
-    "They stay within the tolerance": lambda r: several(r) and not identical(r),
+    "Losses differ from epoch": lambda r: several(r) and not identical(r),
+    "within the tolerance of": lambda r: several(r) and not identical(r),
+    "Of a run that differs, the table gives the first epoch": lambda r: several(r) and not identical(r),
+    "The file [`comparison.json`](comparison.json) has all digits.": lambda r: several(r) and runs(r) <= 20,
+    "has all of them, with all digits": lambda r: several(r) and runs(r) > 20,
     "seeds that counts": lambda r: seeds(r) > 1,
     "it is the model of the one that is best on validation": lambda r: seeds(r) > 1,
     "the standard deviation over the seeds does": lambda r: seeds(r) > 1,

@@ -1,5 +1,6 @@
 import hashlib
 import json
+import struct
 import subprocess
 import sys
 
@@ -11,6 +12,8 @@ from handgrad.errors import HandgradError
 from handgrad.stages import compare
 
 TRAINERS = ("train", "train_manual_update")
+# SHA-256 of the parameters of a model whose only one, fc.1.weight, is [[1.0]].
+OF_ONE = hashlib.sha256(b"fc.1.weight float64 (1, 1)\n" + struct.pack("<d", 1.0)).hexdigest()
 FILES = ("model.safetensors", "history.csv", "metrics.json", "validation_predictions.csv")
 
 
@@ -52,6 +55,8 @@ def test_equal_runs_are_bit_identical(run, tmp_path):
             "loss_difference": 0.0,
             "parameter_difference": 0.0,
             "bit_identical": True,
+            "first_different_epoch": None,
+            "digests": {"train": OF_ONE, "train_manual_update": OF_ONE},
             "sha256": {"train": digest, "train_manual_update": digest},
         }
     ]
@@ -87,6 +92,8 @@ def test_differences_within_the_tolerance_are_recorded(run, tmp_path):
     write(tmp_path / "a", "train_manual_update", weight=1.0 + 2.0**-52, loss=0.5 + 2.0**-50)
     found = run(tmp_path / "a", tolerance=1e-12)
     assert found["bit_identical"] is False
+    assert found["runs"][0]["first_different_epoch"] == 1
+    assert len(set(found["runs"][0]["digests"].values())) == 2
     assert found["largest_parameter_difference"] == 2.0**-52
     assert found["largest_loss_difference"] == 2.0**-50
 

@@ -1,15 +1,13 @@
-"""Figures with one row or point per combination: the leaderboard and the agreement of the trainers."""
+"""The figure with one row per combination: the leaderboard."""
 
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullLocator
 from numpy.typing import NDArray
 
 from handgrad.hyperparameters import HYPERPARAMETERS, Combination, short_value, shown_in
-from handgrad.records.comparison import Comparison
 from handgrad.records.selection import Row, Selection
 from handgrad.reporting.figures.style import (
     BLUE,
@@ -20,16 +18,11 @@ from handgrad.reporting.figures.style import (
     percent,
     percentages,
     styled,
-    whole_numbers,
 )
 
 LEADERBOARD_ROWS = 20
-# With more points than this, draw them small and rasterised, so that the file does not grow with every run.
-MANY_RUNS = 100
 # Columns beside the leaderboard, in points: the width of a character and the gap between columns.
 CHARACTER, GAP = 5, 12
-# The distance from 1.0 to the next larger float64 (machine epsilon).
-FLOAT64_STEP = 2.0**-52
 
 
 @styled
@@ -98,59 +91,3 @@ def _columns(axes: Axes, positions: NDArray[np.int_], rows: list[Row]) -> None:
         for position, text in zip(positions, texts, strict=True):
             axes.annotate(text, (0, position), xytext=(-distance, 0), xycoords=beside, va="center", **look)
         distance += CHARACTER * max(map(len, [*head.split("\n"), *texts])) + GAP
-
-
-@styled
-def trainer_agreement(comparison: Comparison, data: str) -> Figure:
-    """Plot the largest differences between the trainers in every run, in config order.
-
-    `comparison` is the content of comparison.json. The scale is logarithmic, with 0 at the bottom.
-    """
-    runs, tolerance = comparison["runs"], comparison["tolerance"]
-    figure = new_figure(
-        3.4, "Largest differences between the trainers", f"{data}; {', '.join(comparison['trainers'])}"
-    )
-    axes = figure.subplots()
-    numbers = np.arange(1, len(runs) + 1)
-    many = len(runs) > MANY_RUNS
-    series = {
-        "losses": [run["loss_difference"] for run in runs],
-        "parameters": [run["parameter_difference"] for run in runs],
-    }
-    for name, marker, size, colour in [("losses", "o", 7, BLUE), ("parameters", "x", 4, VERMILION)]:
-        axes.plot(
-            numbers,
-            series[name],
-            marker,
-            color=colour,
-            markersize=size / 2 if many else size,
-            markerfacecolor="none",
-            label=name,
-            clip_on=False,
-            rasterized=many,
-            zorder=3,
-        )
-    axes.axhline(tolerance, color=INK, linestyle="--", label=f"tolerance ({tolerance:g})")
-    axes.axhline(FLOAT64_STEP, color=GREY, linestyle=":", label="float64 rounding at 1")
-    largest = max(
-        tolerance, comparison["largest_loss_difference"], comparison["largest_parameter_difference"]
-    )
-    if comparison["bit_identical"]:
-        axes.text(
-            0.5,
-            0.35,
-            "All differences are 0: bit-identical",
-            transform=axes.transAxes,
-            ha="center",
-            color=GREY,
-        )
-    powers = np.arange(-18, max(-13, np.ceil(np.log10(largest)) + 1 if largest else -13) + 1)
-    axes.set_yscale("symlog", linthresh=1e-18)
-    axes.set_ylim(0, 10.0 ** powers[-1])
-    axes.set_yticks([0, *10.0 ** powers[1 :: len(powers) // 6 + 1]])
-    axes.set_xlabel("Run, in the order of the config")
-    axes.set_ylabel("Absolute difference")
-    axes.yaxis.set_minor_locator(NullLocator())
-    whole_numbers(axes)
-    figure.legend(loc="outside lower left", ncols=2)
-    return figure
