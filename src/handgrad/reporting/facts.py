@@ -76,6 +76,7 @@ def assemble(
         "settings": chosen.settings(),
         "hyperparameters": [{"name": name, "label": HYPERPARAMETERS[name].label} for name in shown],
         "effects": effects,
+        "steps": _steps(effects),
         "momentum": _speed(effects.get("momentum", [])),
         "same_steady_steps": _same_steady_steps(selection, leaderboard["rows"], shown),
         "shrinkage": _shrinkage(leaderboard["rows"], summary),
@@ -461,6 +462,16 @@ def _difference_of(before: Record, after: Record, pair: Pair) -> Record:
     }
 
 
+def _steps(effects: Record) -> Record:
+    """Count the steps of all hyperparameters; `largest` changed the validation accuracy the most."""
+    steps = [step for steps in effects.values() for step in steps]
+    return {
+        "steps": len(steps),
+        "significant": sum(step["significant"] for step in steps),
+        "largest": max(steps, key=lambda step: abs(step["difference"]), default=None),
+    }
+
+
 def _speed(steps: Sequence[Record]) -> Record:
     """Count the momentum steps that reached the target sooner; `best` is the one that saved most epochs."""
     sooner = [step for step in steps if step["epochs_to"] and step["epochs_to"] < step["epochs_from"]]
@@ -593,6 +604,7 @@ def _evaluation(evaluation: Evaluation) -> Record:
         ),
         "least_confident_bin": bins[0],
         "most_confident_bin": bins[-1] | {"share": bins[-1]["images"] / evaluation["images"]},
+        "most_confident_bin_errors": round(bins[-1]["images"] * (1 - bins[-1]["accuracy"])),
         "gap": evaluation["training_accuracy"] - evaluation["validation_accuracy"],
         "gap_interval": _difference(evaluation, "training_", "validation_"),
         "validation_to_test": evaluation["accuracy"] - evaluation["validation_accuracy"],

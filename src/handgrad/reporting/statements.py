@@ -476,6 +476,12 @@ def decay_steps_left_out(facts: Facts) -> bool:
 
 
 @predicate
+def some_steps(facts: Facts) -> bool:
+    """Some combinations differ in one hyperparameter alone, by a step to its next value."""
+    return facts["steps"]["steps"] > 0
+
+
+@predicate
 def momentum_sped_up(facts: Facts) -> bool:
     """With more momentum, some run reached the lowest training loss of the run with less momentum sooner."""
     return facts["momentum"]["sooner"] > 0

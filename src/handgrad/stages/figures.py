@@ -15,14 +15,13 @@ from handgrad.records.selection import Selection
 from handgrad.records.source import Source
 from handgrad.reporting.figures.combinations import leaderboard
 from handgrad.reporting.figures.curves import Curve, training_curves
+from handgrad.reporting.figures.effects import paired_effects
 from handgrad.reporting.figures.gradients import epsilon_sweep
 from handgrad.reporting.figures.images import misclassified_images, sample_images
 from handgrad.reporting.figures.scores import calibration, confusion_matrix
 from handgrad.reporting.figures.style import save
 from handgrad.stages.command_line import run_stage
 from handgrad.stages.files import read_json, replacing
-
-MISCLASSIFIED = 12
 
 
 @dataclass(frozen=True)
@@ -63,9 +62,8 @@ def main(options: Options) -> None:
             data,
         ),
         "confusion_matrix": confusion_matrix(evaluation, data),
-        "misclassified_images": misclassified_images(
-            read_split(options.test_data), errors, MISCLASSIFIED, data
-        ),
+        "misclassified_images": misclassified_images(read_split(options.test_data), errors, data),
+        "paired_effects": paired_effects(selection, data),
         "epsilon_sweep": epsilon_sweep(read_json(options.gradient_check)["epsilon_sweep"]),
         "calibration": calibration(evaluation, data),
     }

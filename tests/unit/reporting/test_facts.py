@@ -162,6 +162,7 @@ def test_mean_confidence_weighs_the_bins_by_their_images():
     derived = facts(evaluation=given)["evaluation"]
     assert derived["mean_confidence"] == pytest.approx(0.825)
     assert derived["most_confident_bin"]["share"] == 0.75
+    assert derived["most_confident_bin_errors"] == 150
 
 
 def test_errors_and_confusions_come_from_the_matrix():

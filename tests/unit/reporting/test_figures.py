@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pandas as pd
 import pytest
+from helpers import made_up_facts
 from helpers.made_up_runs import (
     write_gradient_check,
     write_json,
@@ -25,9 +26,11 @@ from handgrad.errors import HandgradError
 from handgrad.hyperparameters import Combination
 from handgrad.reporting.figures.combinations import leaderboard
 from handgrad.reporting.figures.curves import Curve, training_curves
+from handgrad.reporting.figures.effects import paired_effects
 from handgrad.reporting.figures.gradients import epsilon_sweep
 from handgrad.reporting.figures.images import misclassified_images, sample_images
 from handgrad.reporting.figures.scores import calibration, confusion_matrix
+from handgrad.reporting.figures.style import BLUE
 from handgrad.stages import figures as stage
 from handgrad.stages.command_line import flags
 
@@ -42,6 +45,7 @@ NAMES = {
     "leaderboard.svg",
     "confusion_matrix.svg",
     "misclassified_images.png",
+    "paired_effects.svg",
     "epsilon_sweep.svg",
     "calibration.svg",
 }
@@ -111,6 +115,13 @@ def errors(count, label="automobile", predicted="airplane"):
     )
 
 
+def many_steps():
+    """selection.json of sixty learning rates: fifty-nine steps."""
+    return made_up_facts.selection(
+        [(0.001 * n, 0.0, 0.9, 0.8 - 0.00001 * n**2, 0.4, 0.9, 0.3) for n in range(1, 61)]
+    )
+
+
 def sweep():
     points = [
         {"epsilon": 10.0**-p, "forward": 10.0**-p + 10.0 ** (p - 16), "central": 0.1} for p in range(1, 14)
@@ -138,9 +149,12 @@ def every_figure(split):
     yield "leaderboard 1000", leaderboard(selection(1000, seeds=(1, 2, 3)), BASELINES, DATA)
     yield "confusion_matrix 2", confusion_matrix(evaluation(2), DATA)
     yield "confusion_matrix 10", confusion_matrix(evaluation(10), DATA)
-    yield "misclassified_images 0", misclassified_images(split, errors(0), 12, DATA)
-    yield "misclassified_images 3", misclassified_images(split, errors(3), 12, DATA)
-    yield "misclassified_images 20", misclassified_images(split, errors(20), 12, DATA)
+    yield "misclassified_images 0", misclassified_images(split, errors(0), DATA)
+    yield "misclassified_images 3", misclassified_images(split, errors(3), DATA)
+    yield "misclassified_images 20", misclassified_images(split, errors(20), DATA)
+    yield "paired_effects 0", paired_effects(selection(3) | {"steps": {}}, DATA)
+    yield "paired_effects 9", paired_effects(made_up_facts.selection(), DATA)
+    yield "paired_effects 60", paired_effects(many_steps(), DATA)
     yield "epsilon_sweep", epsilon_sweep(sweep())
     yield "calibration 2", calibration(evaluation(2), DATA)
     yield "calibration 10", calibration(evaluation(10), DATA)
@@ -294,17 +308,46 @@ def test_confusion_matrix_of_a_class_without_images_is_drawn():
     assert cells[2:] == ["0\n0.0%", "0\n0.0%"]
 
 
-def test_misclassified_images_shows_the_most_confident_errors_first(split):
-    figure = misclassified_images(split, errors(20), 12, DATA)
-    assert figure.axes[0].get_title(loc="left") == "true automobile\npred. airplane\n> 99.9%"
+def test_misclassified_images_are_grouped_by_kind_and_sorted_by_confidence(split):
+    rare = [errors(1, "cat", name) for name in ("dog", "deer", "bird")]
+    figure = misclassified_images(split, pd.concat([errors(2, "frog", "cat"), errors(9), *rare]), DATA)
+    rows = np.reshape(figure.axes, (4, 6))
+    assert [row[0].texts[0].get_text() for row in rows[:2]] == [
+        "automobile\n→ airplane\n\n9 errors",
+        "frog\n→ cat\n\n2 errors",
+    ]
     # The confidence of the errors increases with their position, so the last comes first.
-    assert np.array_equal(figure.axes[0].images[0].get_array(), split.images[19].transpose(1, 2, 0))
-    assert sum(len(axes.images) for axes in figure.axes) == 12
-    assert "12 of 20 errors on 120 test images" in words(figure)
+    assert rows[0, 0].get_title(loc="left") == "no. 24\n> 99.9%"
+    assert np.array_equal(rows[0, 0].images[0].get_array(), split.images[8].transpose(1, 2, 0))
+    assert [sum(len(axes.images) for axes in row) for row in rows] == [6, 2, 1, 1]
+    assert "14 errors on 120 test images" in words(figure)
 
 
 def test_misclassified_images_says_where_there_is_none(split):
-    assert "No test image is misclassified." in words(misclassified_images(split, errors(0), 12, DATA))
+    assert "No test image is misclassified." in words(misclassified_images(split, errors(0), DATA))
+
+
+def test_paired_effects_shows_every_step_with_its_interval():
+    chosen = made_up_facts.selection(
+        [(0.01, 0.0, 0.0, 0.80, 0.4, 0.9, 0.3), (0.1, 0.0, 0.0, 0.83, 0.4, 0.9, 0.3)], images=1000
+    )
+    (pair,) = chosen["steps"]["lr"]
+    figure = paired_effects(chosen, DATA)
+    axes = figure.axes[0]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["0.01 → 0.1  (wd 0, m 0)"]
+    (point,) = [line for line in axes.lines if line.get_marker() == "o"]
+    assert point.get_xdata()[0] == pytest.approx(3.0)
+    (bar,) = axes.collections[0].get_segments()
+    assert bar[:, 0] == pytest.approx(np.multiply(100, pair["difference_interval"]))
+    # 20 images only before, 50 only after: McNemar's exact p is 0.0004.
+    assert point.get_markerfacecolor() == BLUE
+    assert "Learning rate" in words(figure)
+
+
+def test_paired_effects_of_many_steps_shows_the_largest():
+    figure = paired_effects(many_steps(), DATA)
+    assert len(figure.axes[0].get_yticklabels()) == 40
+    assert "the 40 largest of 59 steps" in words(figure)
 
 
 def test_epsilon_sweep_marks_the_best_step_and_names_the_slope():
@@ -344,7 +387,13 @@ def options(tmp_path_factory):
         | {"validation_accuracy": 0.8, "validation_accuracy_interval": [0.7, 0.9]}
         for rank, number in enumerate([1, 0, 2], start=1)
     ]
-    chosen = {"validation_images": 20, "seeds": [256], "ranking": rows, "selected": rows[0] | {"seed": 256}}
+    chosen = {
+        "validation_images": 20,
+        "seeds": [256],
+        "ranking": rows,
+        "selected": rows[0] | {"seed": 256},
+        "steps": {},
+    }
     scores = {"accuracy": 0.5, "validation_accuracy": 0.5}
     baselines = {"random": scores, "majority": scores, "logistic_regression": scores}
     errors(3, "bird", "airplane").to_csv(results / "predictions.csv", index=False)

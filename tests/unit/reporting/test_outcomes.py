@@ -496,9 +496,9 @@ SENTENCES = {
     "There are no errors.": lambda r: errors(r) == 0,
     "The most common confusion is": lambda r: errors(r) > 0 and not one_class(r),
     "An empty figure: no test image was misclassified.": lambda r: errors(r) == 0,
-    "each with its true class, predicted class and confidence": lambda r: errors(r) > 0,
+    "Misclassified test images by true and predicted class, the most": lambda r: errors(r) > 0,
     "No test image was misclassified.": lambda r: errors(r) == 0,
-    "in the official test set": lambda r: errors(r) > 0,
+    "the most common kinds of error, one a row": lambda r: errors(r) > 0,
     "It is **overconfident**": over,
     "It is **underconfident**": under,
     "It is well calibrated": lambda r: not over(r) and not under(r) and calibration_error(r) <= 0.05,
@@ -545,7 +545,10 @@ SENTENCES = {
     "With no class more than with another": lambda r: (
         errors(r) > 0 and not one_class(r) and not classes_differ(r)
     ),
-    "shows its most confident errors": lambda r: errors(r) > 0,
+    "shows its errors by kind": lambda r: errors(r) > 0,
+    "An interval across zero leaves open even the direction.": lambda r: any(
+        steps(r, name) for name in HYPERPARAMETERS
+    ),
     "Nowhere: it gives the same answer": one_class,
     "Its confidence does not tell": lambda r: not one_class(r) and len(bins(r)) == 1,
     "Where it is sure. It is right on": lambda r: (

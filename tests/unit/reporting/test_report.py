@@ -94,10 +94,11 @@ def test_every_figure_has_an_alternative_text_and_a_caption(reports):
         "figures/confusion_matrix.svg",
         "figures/misclassified_images.png",
         "figures/calibration.svg",
+        "figures/paired_effects.svg",
     ]
     assert all(len(alternative) > 20 for alternative, _ in images)
     captions = re.findall(r'^<span id="figure-[a-z-]+">\*\*Figure (\d)\.\*\*</span> \S', text, re.MULTILINE)
-    assert captions == list("1234567")
+    assert captions == list("12345678")
 
 
 def test_every_reference_has_its_target(reports):

@@ -66,7 +66,7 @@ def test_without_javascript_every_image_is_drawn_and_has_an_alternative_text(ope
     images = open_page(java_script_enabled=False).evaluate(
         "[...document.images].map(i => [i.alt.length, i.complete, i.naturalWidth, i.offsetWidth])"
     )
-    assert len(images) == 7
+    assert len(images) == 8
     assert all(
         alternative > 20 and complete and natural and shown
         for alternative, complete, natural, shown in images

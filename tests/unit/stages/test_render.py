@@ -71,7 +71,7 @@ def test_the_page_holds_everything_it_shows(html):
 
 def test_every_image_has_an_alternative_text(html):
     images = Tags(html).named("img")
-    assert len(images) == 7
+    assert len(images) == 8
     assert all(len(image["alt"]) > 20 for image in images)
 
 
