@@ -118,7 +118,7 @@ def errors(count, label="automobile", predicted="airplane"):
 def many_steps():
     """selection.json of sixty learning rates: fifty-nine steps."""
     return made_up_facts.selection(
-        [(0.001 * n, 0.0, 0.9, 0.8 - 0.00001 * n**2, 0.4, 0.9, 0.3) for n in range(1, 61)]
+        [(n / 1000, 0.0, 0.9, 0.8 - 0.00001 * n**2, 0.4, 0.9, 0.3) for n in range(1, 61)]
     )
 
 

@@ -63,8 +63,8 @@ def paired_effects(selection: Selection, data: str) -> Figure:
         figure.text(0.5, 0.55, "No two combinations differ in one hyperparameter alone.", ha="center")
     axes.set_yticks(positions, labels)
     axes.set_ylim(position - 0.4, -0.8)
-    axes.set_ylabel("Step (other hyperparameters)")
-    axes.set_xlabel("Difference in percentage points, with 95% interval")
+    axes.set_ylabel("Step (and the others)")
+    axes.set_xlabel("Percentage points, with 95% interval")
     axes.grid(axis="y", visible=False)
     handles = [
         Line2D([], [], marker="o", color=BLUE, label="significant (McNemar, Holm)"),
