@@ -177,6 +177,15 @@ def gradient_check():
             "forward": {"best_epsilon": 3.16e-8, "best_error": 2.5e-8, "slope": 1.0},
             "central": {"best_epsilon": 1e-5, "best_error": 4.1e-11, "slope": 2.0},
         },
+        "textbook": {
+            "network": [64, 32, 16, 2],
+            "samples": 300,
+            "batch_size": 50,
+            "epochs": 50,
+            "largest_parameter": 0.61,
+            "parameter_difference": 8.3e-14,
+            "loss_difference": 1e-13,
+        },
     }
 
 

@@ -56,8 +56,21 @@ class EpsilonSweep(Case):
     central: Curve
 
 
+class Textbook(TypedDict):
+    """How far the textbook form of the gradient of cross entropy ends from autograd."""
+
+    network: list[int]
+    samples: int
+    batch_size: int
+    epochs: int
+    largest_parameter: float
+    parameter_difference: float
+    loss_difference: float
+
+
 class GradientCheck(TypedDict):
     passed: bool
     autograd: AutogradChecks
     central_differences: CentralChecks
     epsilon_sweep: EpsilonSweep
+    textbook: Textbook

@@ -246,6 +246,7 @@ def _gradients(check: GradientCheck) -> Record:
         "batch_sizes": _different(every, "batch_size"),
         "float32_checks": sum(one["dtype"] == "float32" for one in every),
         "epsilon_sweep": _epsilon_sweep(check["epsilon_sweep"]),
+        "textbook": check["textbook"],
     }
 
 

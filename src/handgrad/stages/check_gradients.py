@@ -1,5 +1,6 @@
 """Check the gradients by hand against autograd and central differences, before any training."""
 
+import copy
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -8,11 +9,12 @@ from pathlib import Path
 from typing import Annotated
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from handgrad import gradcheck
 from handgrad.activations import ACTIVATIONS
 from handgrad.buffers import Buffers
+from handgrad.data.batches import Batches
 from handgrad.gradcheck import (
     AUTOGRAD_TOLERANCE,
     CENTRAL_TOLERANCE,
@@ -23,11 +25,12 @@ from handgrad.gradcheck import (
     sweep_epsilon,
 )
 from handgrad.losses import LOSSES
-from handgrad.networks import MyNet
+from handgrad.networks import MyMLP, MyNet
 from handgrad.records import gradient_check
-from handgrad.records.gradient_check import AutogradCase, CentralCase, EpsilonSweep, GradientCheck
+from handgrad.records.gradient_check import AutogradCase, CentralCase, EpsilonSweep, GradientCheck, Textbook
 from handgrad.stages.command_line import run_stage
 from handgrad.stages.files import write_json
+from handgrad.training import train_manual_backprop, train_with_torch_sgd
 
 NETWORKS = ([2, 3, 2], [5, 4, 3], [576, 128, 32, 10], [8, 8, 8, 8, 8, 8, 8, 3])
 BATCH_SIZES = (1, 7, 32)
@@ -92,6 +95,7 @@ def main(options: Options) -> None:
             "checks": central,
         },
         "epsilon_sweep": epsilon_sweep(),
+        "textbook": textbook_form(),
     }
     write_json(options.output_check, check)
 
@@ -155,6 +159,30 @@ def epsilon_sweep() -> EpsilonSweep:
         ],
         "forward": curve(sweep.forward),
         "central": curve(sweep.central),
+    }
+
+
+def textbook_form() -> Textbook:
+    """Train on drawn inputs by autograd, and by hand with the textbook gradient of cross entropy."""
+    # With a power of two as batch size, dividing by it would be exact.
+    network, samples, batch_size, epochs = [64, 32, 16, 2], 300, 50, 50
+    model = MyMLP(network[0], network[1:-1], network[-1]).double()
+    by_hand = copy.deepcopy(model)
+    inputs = torch.randn(samples, network[0], dtype=torch.float64)
+    loader = Batches(inputs, torch.randint(network[-1], (samples,)), batch_size)
+    loss = nn.CrossEntropyLoss()
+    expected = train_with_torch_sgd(epochs, 0.1, model, loss, loader, momentum=0.9)
+    found = train_manual_backprop(epochs, 0.1, by_hand, loss, loader, momentum=0.9, textbook=True)
+    pairs = list(zip(model.parameters(), by_hand.parameters(), strict=True))
+    losses = zip(expected.training_loss, found.training_loss, strict=True)
+    return {
+        "network": network,
+        "samples": samples,
+        "batch_size": batch_size,
+        "epochs": epochs,
+        "largest_parameter": max(parameter.abs().max().item() for parameter, _ in pairs),
+        "parameter_difference": max((one - other).abs().max().item() for one, other in pairs),
+        "loss_difference": max(abs(one - other) for one, other in losses),
     }
 
 

@@ -98,3 +98,10 @@ def test_a_wrong_gradient_fails_the_stage_and_leaves_no_file(monkeypatch, tmp_pa
     with pytest.raises(GradientError, match=r"layer 1, weight\[\d, \d\]: the gradient is .* by autograd"):
         run(tmp_path / "check.json")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_textbook_form_ends_close_to_autograd_but_not_at_its_bits(report):
+    textbook = report["textbook"]
+    assert textbook["epochs"] == 50
+    assert 0 < textbook["parameter_difference"] < 1e-10 < textbook["largest_parameter"]
+    assert 0 < textbook["loss_difference"] < 1e-10
