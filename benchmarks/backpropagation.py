@@ -3,7 +3,8 @@
     python benchmarks/backpropagation.py [--dtype float32] [--threads 1] [--turns 9] [--output times.csv]
 
 The network is MyMLP with relu, the loss cross entropy. The contenders take turns of a few passes, each after
-its own forward pass. Each ratio is the median over the turns, with its quartiles. The contenders are:
+its own forward pass and without gradients from the previous pass. Each ratio is the median over the turns,
+with its quartiles. The contenders are:
 
 * autograd: loss.backward(), on a fresh graph, with gradients initially None (the default of zero_grad);
 * buffers: Buffers.propagate, the preallocated variant that train_manual_backprop uses;
@@ -108,6 +109,7 @@ def measured(
 def autograd(model: MyMLP, inputs: Tensor, labels: Tensor) -> Callable[[], float]:
     def one_pass() -> float:
         model.zero_grad()
+        model.dL_dw.clear()
         loss = functional.cross_entropy(model(inputs), labels)
         start = perf_counter()
         loss.backward()
@@ -131,6 +133,8 @@ def buffers(model: MyMLP, inputs: Tensor, labels: Tensor) -> Callable[[], float]
 
 def plain(model: MyMLP, inputs: Tensor, labels: Tensor) -> Callable[[], float]:
     def one_pass() -> float:
+        model.zero_grad()
+        model.dL_dw.clear()
         with torch.no_grad():
             y_pred = model(inputs)
         start = perf_counter()

@@ -52,21 +52,20 @@ def backpropagation(
             not those of the forward pass that computed `y_pred`.
     """
     checked_loss = find_loss(loss)
-    z, a = _last_forward_pass(model, y_pred)
+    weights = {layer: model.fc[str(layer)].weight for layer in range(1, model.L + 1)}
+    z, a = _last_forward_pass(model, y_pred, outputs=weights[model.L].shape[0])
     y_true = checked_loss.checked(y_true, y_pred)
-    fc = model.fc
 
     dL_da = checked_loss.gradient(checked_loss.intermediate(a[model.L], y_true, None), y_true)
     for layer in range(model.L, 0, -1):
-        weight = fc[str(layer)].weight
         dL_dz = activation_of(model.f[layer], model.df[layer]).backward(dL_da, z[layer], a[layer])
         if verbose:
-            _print_products(layer, dL_dz, a[layer - 1], weight)
+            _print_products(layer, dL_dz, a[layer - 1], weights[layer])
         model.dL_dw[layer] = None  # so that its memory is reused
-        model.dL_dw[layer] = weight_gradient(dL_dz, a[layer - 1], weight)
-        model.dL_db[layer] = dL_dz.sum(dim=0)
+        model.dL_dw[layer] = weight_gradient(dL_dz, a[layer - 1], weights[layer])
+        model.dL_db[layer] = dL_dz.sum(0)
         if layer > 1:
-            dL_da = input_gradient(dL_dz, weight, a[layer - 1])
+            dL_da = input_gradient(dL_dz, weights[layer], a[layer - 1])
 
 
 def weight_gradient(dL_dz: Tensor, a: Tensor, weight: Tensor, out: Tensor | None = None) -> Tensor:
@@ -86,7 +85,7 @@ def input_gradient(dL_dz: Tensor, weight: Tensor, a: Tensor, out: Tensor | None 
     Like autograd, transpose the whole product if `a` is stored in column-major order, which includes a single
     value.
     """
-    if a.stride() != (1, len(a)):
+    if a.stride() != (1, a.shape[0]):
         return torch.mm(dL_dz, weight, out=out)
     return torch.mm(weight.T, dL_dz.T, out=out if out is None else out.T).T
 
@@ -100,7 +99,9 @@ def _print_products(layer: int, dL_dz: Tensor, a: Tensor, weight: Tensor) -> Non
         print(f"dL_da[{layer - 1}] = dL_dz[{layer}] @ W[{layer}]: {shape} @ {[*weight.shape]}")
 
 
-def _last_forward_pass(model: Network, y_pred: Tensor) -> tuple[dict[int, Tensor], dict[int, Tensor]]:
+def _last_forward_pass(
+    model: Network, y_pred: Tensor, outputs: int
+) -> tuple[dict[int, Tensor], dict[int, Tensor]]:
     """z and a of the model's last forward pass, with all leading dimensions flattened into a batch dimension.
 
     Raises:
@@ -110,7 +111,6 @@ def _last_forward_pass(model: Network, y_pred: Tensor) -> tuple[dict[int, Tensor
     if not isinstance(y_pred, Tensor):
         raise TypeError(f"y_pred is a {type(y_pred).__name__}; expected a torch.Tensor, the model's outputs")
     L = model.L
-    outputs = model.fc[str(L)].weight.shape[0]
     if y_pred.shape[-1:] != (outputs,) or y_pred.numel() == 0:
         raise ValueError(
             f"y_pred has the shape {[*y_pred.shape]}; expected [batch, {outputs}], the model's outputs"
@@ -132,7 +132,7 @@ def _rows(name: str, layer: int, value: Tensor | None, samples: int) -> Tensor:
     if value is None:
         raise ValueError(f"model.{name}[{layer}] is empty; expected a model that has run forward")
     rows = value if value.ndim == 2 else value.reshape(-1, value.shape[-1])
-    if len(rows) != samples:
+    if rows.shape[0] != samples:
         raise ValueError(
             f"model.{name}[{layer}] has the shape {[*value.shape]}; expected {samples} rows, of the forward "
             "pass that computed y_pred"
