@@ -7,6 +7,7 @@ proper caption in Pandoc's syntax tree (as JSON; pandoc-types, Text.Pandoc.Defin
 """
 
 import json
+from itertools import zip_longest
 from typing import Any
 
 Node = dict[str, Any]
@@ -18,7 +19,10 @@ BOXES = {"note", "tip", "important", "warning", "caution"}
 def typeset(document: Node, form: str) -> Node:
     """Adapt a report's syntax tree to Pandoc's HTML writer, or to its Typst writer for a PDF."""
     finish = {"html": _for_html, "pdf": _for_typst}[form]
-    blocks = [finished for block in _captioned(document["blocks"]) for finished in finish(block)]
+    captioned = _captioned(document["blocks"])
+    if form == "pdf":
+        captioned = _kept_with_next(captioned)
+    blocks = [finished for block in captioned for finished in finish(block)]
     chapters = [place for place, block in enumerate(blocks) if block["t"] == "Header" and block["c"][0] == 1]
     contents = {"t": "RawBlock", "c": [{"html": "html", "pdf": "typst"}[form], CONTENTS[form]]}
     place = chapters[1] if len(chapters) > 1 else 0
@@ -82,6 +86,18 @@ def _for_typst(block: Node) -> list[Node]:
     source = f"#image({json.dumps(path)}, alt: {json.dumps(text_of(alternative), ensure_ascii=False)})"
     plain = {"t": "Plain", "c": [{"t": "RawInline", "c": ["typst", source]}]}
     return [{"t": "Figure", "c": [attributes, caption, [plain]]}]
+
+
+def _kept_with_next(blocks: list[Node]) -> list[Node]:
+    """Keep a paragraph on one page with the start of the list or listing that it introduces."""
+    result: list[Node] = []
+    for block, following in zip_longest(blocks, blocks[1:]):
+        introduces = following is not None and following["t"] in ("BulletList", "OrderedList", "CodeBlock")
+        if block["t"] == "Para" and introduces:
+            result += [_raw("#block(sticky: true)["), block, _raw("]")]
+        else:
+            result.append(block)
+    return result
 
 
 def _is_box(block: Node) -> bool:
