@@ -145,6 +145,8 @@ MORE = {
         )
     },
     "gelu": {"selection": with_settings(selection(), {"activation": "gelu"})},
+    "oscillation without a spike": with_losses([0.7, 0.6] * 25, falling(0.7, 0.4)),
+    "oscillation with spikes": with_losses([0.9, 0.6] * 25, falling(0.7, 0.4)),
     "spikes": with_losses([*falling(0.7, 0.3, 40), *[0.9, 0.3] * 5], falling(0.7, 0.4)),
     "two collapses, several seeds": {
         "selection": selection(

@@ -17,7 +17,7 @@ from handgrad.records.selection import Pair, Selection
 from handgrad.records.source import Source
 from handgrad.records.summary import Summary
 from handgrad.reporting.curves import curves
-from handgrad.reporting.statements import SIGNIFICANCE, SPIKE, statements
+from handgrad.reporting.statements import OSCILLATION, SIGNIFICANCE, SMALL_CHANGE, SPIKE, statements
 
 Record = dict[str, Any]
 # Typical float64 matrix-product throughput of one modern CPU core, in operations per second.
@@ -336,7 +336,8 @@ def _leaderboard(selection: Selection, histories: Sequence[Record]) -> Record:
                 "first_layer_norm": own[0]["first_layer_norm"],
             }
         )
-    courses = [row["course"] for row in rows if row["course"]]
+    finished = [row for row in rows if row["course"]]
+    courses = [row["course"] for row in finished]
     return {
         "rows": rows,
         "top": min(TOP, len(rows)),
@@ -351,9 +352,9 @@ def _leaderboard(selection: Selection, histories: Sequence[Record]) -> Record:
         ),
         "last_epochs": min(LAST_EPOCHS, courses[0]["epochs"]),
         "spikes": sum(course["largest_rise"]["ratio"] > 1 + SPIKE for course in courses),
-        "largest_rise": max(
-            (row for row in rows if row["course"]), key=lambda row: row["course"]["largest_rise"]["ratio"]
-        ),
+        "largest_rise": max(finished, key=lambda row: row["course"]["largest_rise"]["ratio"]),
+        "oscillating": sum(_oscillation(course) > OSCILLATION for course in courses),
+        "most_oscillating": max(finished, key=lambda row: _oscillation(row["course"])),
         "equal_to_selected": sum(row["tied_accuracy_with_selected"] and not row["diverged"] for row in rows),
     }
 
@@ -379,6 +380,8 @@ def _course(histories: Sequence[Record]) -> Record:
         "lowest_validation_loss": min(validation),
         "lowest_validation_loss_epoch": 1 + validation.index(min(validation)),
         "last_accuracies": [min(last), max(last)],
+        "rises": sum(after > (1 + SMALL_CHANGE) * before for before, after in pairwise(losses)),
+        "falls": sum(after < (1 - SMALL_CHANGE) * before for before, after in pairwise(losses)),
         "largest_rise": {
             "ratio": ratio,
             "epoch": epoch,
@@ -386,6 +389,11 @@ def _course(histories: Sequence[Record]) -> Record:
             "after": losses[epoch - 1],
         },
     }
+
+
+def _oscillation(course: Record) -> float:
+    """The part of the epochs in which the training loss rose, or, if that is less often, in which it fell."""
+    return float(min(course["rises"], course["falls"]) / course["epochs"])
 
 
 def _by_combination(histories: Sequence[Record]) -> dict[Combination, list[Record]]:

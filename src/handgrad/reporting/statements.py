@@ -18,6 +18,8 @@ NEARLY_ALL = 0.99
 SMALL_CHANGE = 0.01
 # An increase in training loss of more than this fraction from one epoch to the next is a spike.
 SPIKE = 0.25
+# A training loss that rises in more than this fraction of the epochs, and falls as often, oscillates.
+OSCILLATION = 0.2
 # Largest relative difference at which the norm predicted by weight decay alone explains the measured norm.
 SHRINKAGE_TOLERANCE = 0.1
 # A validation loss that ends above its minimum by more than this fraction has turned upwards.
@@ -34,7 +36,12 @@ CALIBRATED = 0.05
 IMBALANCE = 1.2
 
 # The thresholds that templates print.
-THRESHOLDS = {"significance": SIGNIFICANCE, "small_change": SMALL_CHANGE, "spike": SPIKE}
+THRESHOLDS = {
+    "significance": SIGNIFICANCE,
+    "small_change": SMALL_CHANGE,
+    "spike": SPIKE,
+    "oscillation": OSCILLATION,
+}
 
 PREDICATES: dict[str, Callable[[Facts], bool]] = {}
 
@@ -500,6 +507,12 @@ def shrinkage_explained(facts: Facts) -> bool:
 def some_spikes(facts: Facts) -> bool:
     """The training loss of some combination rose noticeably from one epoch to the next."""
     return facts["leaderboard"]["spikes"] > 0
+
+
+@predicate
+def some_oscillations(facts: Facts) -> bool:
+    """The training loss of some combination rose and fell again and again."""
+    return facts["leaderboard"]["oscillating"] > 0
 
 
 @predicate

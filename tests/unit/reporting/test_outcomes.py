@@ -240,6 +240,16 @@ def spikes(r):
     return any(after > 1.25 * before for row in finished(r) for before, after in pairwise(losses(r, row)))
 
 
+def oscillates(r):
+    """Whether a training loss rises by over 1% in more than a fifth of its epochs, and falls as often."""
+
+    def often(row, is_change):
+        changes = [is_change(after / before) for before, after in pairwise(losses(r, row)) if before]
+        return sum(changes) > len(losses(r, row)) / 5
+
+    return any(often(row, lambda x: x > 1.01) and often(row, lambda x: x < 0.99) for row in finished(r))
+
+
 def shrunk(r):
     """For each combination that collapsed without momentum, whether weight decay alone explains its norm."""
     images = r["summary"]["splits"]["train"]["images"]
@@ -534,11 +544,13 @@ SENTENCES = {
         r, False
     ),
     "Not all: in": spikes,
-    "Yes: in no combination did the training loss rise": lambda r: not spikes(r),
+    "Yes: in no combination did the training loss rise": lambda r: not spikes(r) and not oscillates(r),
     "a step that overshoots the minimum": lambda r: above(diverged(r), finished(r), "lr"),
     "the penalty outweighs the loss": lambda r: above(collapsed(r), learnt(r), "weight_decay"),
     "exactly the validation accuracy of the selected one": tied_first,
     "Differences of that size between combinations mean little": lambda r: seeds(r) > 1,
+    "the training loss oscillated:": oscillates,
+    "There was no spike: in no": lambda r: oscillates(r) and not spikes(r),
     "Nowhere: it made no error": lambda r: errors(r) == 0,
     "On every class but the one that it predicts": one_class,
     "its recall there is": lambda r: errors(r) > 0 and not one_class(r) and classes_differ(r),
