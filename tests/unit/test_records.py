@@ -4,18 +4,20 @@ import json
 from typing import Literal, NotRequired, TypedDict, get_type_hints
 
 import pytest
-from helpers import made_up_facts, made_up_runs
+from helpers import made_up_facts, made_up_runs, outcomes
 from helpers.declarations import departures
 
 from handgrad.hyperparameters import HYPERPARAMETERS, Settings
 from handgrad.records.baselines import Baselines
 from handgrad.records.comparison import Comparison
 from handgrad.records.evaluation import Evaluation
+from handgrad.records.facts import Facts
 from handgrad.records.gradient_check import GradientCheck
 from handgrad.records.metrics import Metrics
 from handgrad.records.selection import Selection
 from handgrad.records.source import Source
 from handgrad.records.summary import Summary
+from handgrad.reporting.facts import assemble
 
 
 class Part(TypedDict):
@@ -65,6 +67,11 @@ def test_departures_are_named(change, expected):
 )
 def test_made_up_facts_rest_on_records_as_declared(name, declared):
     assert list(departures(made_up_facts.inputs()[name], declared)) == []
+
+
+@pytest.mark.parametrize("outcome", outcomes.OUTCOMES)
+def test_the_facts_of_every_outcome_are_as_declared(outcome):
+    assert list(departures(assemble(**outcomes.raw(outcome)), Facts)) == []
 
 
 def test_made_up_runs_write_records_as_declared(tmp_path):

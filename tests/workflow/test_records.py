@@ -8,8 +8,10 @@ from helpers.declarations import departures
 from handgrad.records.baselines import Baselines
 from handgrad.records.comparison import Comparison
 from handgrad.records.evaluation import Evaluation
+from handgrad.records.facts import Facts
 from handgrad.records.gradient_check import GradientCheck
 from handgrad.records.metrics import Metrics
+from handgrad.records.preflight import Preflight
 from handgrad.records.selection import Selection
 from handgrad.records.source import Source
 from handgrad.records.summary import Summary
@@ -22,10 +24,12 @@ from handgrad.records.summary import Summary
         ("data/summary.json", Summary, 1),
         ("gradients/check.json", GradientCheck, 1),
         ("runs/**/metrics.json", Metrics, 6),
+        ("preflight.json", Preflight, 1),
         ("comparison.json", Comparison, 1),
         ("selection.json", Selection, 1),
         ("baselines/baselines.json", Baselines, 1),
         ("evaluation/evaluation.json", Evaluation, 1),
+        ("facts.json", Facts, 1),
     ],
 )
 def test_the_files_of_a_run_are_as_declared(finished_run, pattern, declared, files):

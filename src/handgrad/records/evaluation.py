@@ -5,10 +5,12 @@ from typing import Any, TypedDict
 
 
 class ClassScores(TypedDict):
+    """`precision` is None if no image was assigned to the class."""
+
     name: str
     support: int
     share: float
-    precision: float
+    precision: float | None
     recall: float
     recall_interval: Sequence[float]
     f1: float

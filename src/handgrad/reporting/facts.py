@@ -6,12 +6,13 @@ Fractions are between 0 and 1; non-finite values are None.
 import math
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, cast
 
 from handgrad.hyperparameters import HYPERPARAMETERS, Combination, run_path, shown_in
 from handgrad.records.baselines import Baselines
 from handgrad.records.comparison import Comparison
 from handgrad.records.evaluation import Evaluation
+from handgrad.records.facts import Facts
 from handgrad.records.gradient_check import AutogradCase, CentralCase, EpsilonSweep, GradientCheck
 from handgrad.records.selection import Pair, Selection
 from handgrad.records.source import Source
@@ -44,7 +45,7 @@ def assemble(
     evaluation: Evaluation,
     histories: Sequence[Record],
     provenance: Record,
-) -> Record:
+) -> Facts:
     """Assemble the facts of a run.
 
     Args:
@@ -87,7 +88,7 @@ def assemble(
         "baselines": _baselines(evaluation, baselines),
         "provenance": provenance,
     }
-    return facts | {"statements": statements(facts)}
+    return cast(Facts, facts | {"statements": statements(facts)})
 
 
 def difference_interval(
