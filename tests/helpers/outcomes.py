@@ -33,6 +33,8 @@ def grid(*rows):
 
 def with_trainers(*names, identical=True, tolerance=None):
     given = comparison(bit_identical=identical) | {"trainers": list(names)}
+    for run in given["runs"]:
+        run["digests"] = {name: "0123" if identical else name for name in names}
     if tolerance is not None:
         given |= {"tolerance": tolerance}
     return {
@@ -75,6 +77,7 @@ MORE = {
         f"trainers {' '.join(names)}": with_trainers(*names)
         for names in (TRAINERS[:2], TRAINERS[::2], TRAINERS[1:], TRAINERS[2:], TRAINERS[1:2])
     },
+    "a submitted trainer": with_trainers("train", "ada.backpropagation", identical=False),
     "manual trainers differ": with_trainers(*TRAINERS[1:], identical=False),
     "equal bits within a tolerance": with_trainers(*TRAINERS, tolerance=1e-9),
     # Data.

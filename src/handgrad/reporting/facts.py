@@ -293,6 +293,12 @@ def _comparison(comparison: Comparison) -> Record:
         "epochs": max(Combination.of(run).epochs for run in runs),
         "bit_identical_runs": sum(run["bit_identical"] for run in runs),
         "certificate": _certificate(comparison),
+        # The names of submitted trainers are those of a file and of the function that it defines.
+        "submitted": [
+            {"name": trainer, "our_update": trainer.endswith(".backpropagation")}
+            for trainer in comparison["trainers"]
+            if "." in trainer
+        ],
     }
 
 

@@ -443,7 +443,7 @@ SENTENCES = {
     "Theory predicts": lambda r: not slopes(r),
     "this correct gradient breaks it": breaks_square,
     "the update by hand was not compared": lambda r: "train" not in trainers(r) or not several(r),
-    "both gave parameters that are equal to the last bit": lambda r: (
+    "the parameters of both are equal to the last bit": lambda r: (
         "train" in trainers(r) and several(r) and identical(r)
     ),
     "the parameters differ by at most": lambda r: "train" in trainers(r) and several(r) and not identical(r),
@@ -456,7 +456,7 @@ SENTENCES = {
     "**This run shows too much of it:**": lambda r: (
         above(collapsed(r), learnt(r), "weight_decay") and bool(learnt(r))
     ),
-    "Weight decay alone does not explain it": lambda r: (
+    "Weight decay alone does not set them apart": lambda r: (
         bool(collapsed(r)) and bool(learnt(r)) and not above(collapsed(r), learnt(r), "weight_decay")
     ),
     "between combinations that differ in weight decay alone": lambda r: bool(steps(r, "weight_decay")),
@@ -472,8 +472,10 @@ SENTENCES = {
     "The norms differ": lambda r: not all(shrunk(r)),
     # (f)
     "Each was trained with": lambda r: seeds(r) > 1,
-    "Their learning rates are higher than all others": lambda r: above(diverged(r), finished(r), "lr"),
-    "Their weight decay is larger than all others": lambda r: above(diverged(r), finished(r), "weight_decay"),
+    "All other combinations have a lower learning rate": lambda r: above(diverged(r), finished(r), "lr"),
+    "All other combinations have less weight decay": lambda r: above(
+        diverged(r), finished(r), "weight_decay"
+    ),
     "The best § of § combinations.": long,
     "All combinations, best first.": lambda r: not long(r),
     "after ± stands the standard deviation": lambda r: seeds(r) > 1,
