@@ -96,8 +96,8 @@ function interactive(figure, { epochs, runs, seeds, left_out: leftOut, abbreviat
       return button;
     });
   const heading = html("th", { scope: "col" });
-  const about = [seeds > 1 ? `mean over ${seeds} seeds` : "", leftOut ? `${leftOut} more not shown` : ""]
-    .filter(Boolean).map((note) => `, ${note}`).join("");
+  const about = [seeds > 1 ? `mean over ${seeds} seeds` : "", leftOut ? `${leftOut} more are not shown` : ""]
+    .filter(Boolean).map((note) => ` (${note})`).join("");
   const legend = html("div", { class: "legend", tabindex: 0, role: "region", "aria-label": "Runs and their values" },
     html("table", {}, html("thead", {}, html("tr", {}, html("th", { scope: "col" }, `Run${about}`), heading)),
       html("tbody", {}, ...entries.map(({ row }) => row))));

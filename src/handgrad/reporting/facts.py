@@ -585,6 +585,7 @@ def _training(histories: Sequence[Record], selected: str, summary: Summary) -> R
     return run | {
         "uniform_loss": math.log(len(summary["classes"])),
         "window": window,
+        "oscillation": _oscillation(_course([history])),
         "recent_decrease": 1 - losses[-1] / earlier if earlier else None,
         "rise_of_validation_loss": run["last_validation_loss"] / run["lowest_validation_loss"] - 1
         if run["lowest_validation_loss"]

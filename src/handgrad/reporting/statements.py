@@ -516,6 +516,12 @@ def some_oscillations(facts: Facts) -> bool:
 
 
 @predicate
+def selected_oscillates(facts: Facts) -> bool:
+    """The training loss of the selected model rose and fell again and again."""
+    return facts["training"]["oscillation"] > OSCILLATION
+
+
+@predicate
 def better_than_random(facts: Facts) -> bool:
     """The confidence interval of the test accuracy lies above the accuracy of random guessing."""
     return facts["evaluation"]["accuracy_interval"][0] > facts["baselines"]["random"]["accuracy"]

@@ -240,14 +240,19 @@ def spikes(r):
     return any(after > 1.25 * before for row in finished(r) for before, after in pairwise(losses(r, row)))
 
 
+def oscillate(values):
+    """Whether losses rise by over 1% in more than a fifth of the epochs, and fall as often."""
+    changes = [after / before for before, after in pairwise(values) if before]
+    counts = sum(change > 1.01 for change in changes), sum(change < 0.99 for change in changes)
+    return min(counts) > len(values) / 5
+
+
 def oscillates(r):
-    """Whether a training loss rises by over 1% in more than a fifth of its epochs, and falls as often."""
+    return any(oscillate(losses(r, row)) for row in finished(r))
 
-    def often(row, is_change):
-        changes = [is_change(after / before) for before, after in pairwise(losses(r, row)) if before]
-        return sum(changes) > len(losses(r, row)) / 5
 
-    return any(often(row, lambda x: x > 1.01) and often(row, lambda x: x < 0.99) for row in finished(r))
+def selected_oscillates(r):
+    return oscillate(history(r)["training_loss"])
 
 
 def shrunk(r):
@@ -608,9 +613,14 @@ SENTENCES = {
     "The training loss of the selected model went from": lambda r: epochs(r) > 1,
     "**It never changed, so nothing was learnt.**": constant,
     "the updates led away from the minimum": rose_in_all,
-    "It was still falling at the end.": lambda r: fell(r) and not rose_in_all(r),
-    "It had been lower": lambda r: rose(r) and not rose_in_all(r),
-    "It had levelled off.": lambda r: level(r) and not rose_in_all(r) and not constant(r),
+    "It was still falling at the end.": lambda r: (
+        fell(r) and not rose_in_all(r) and not selected_oscillates(r)
+    ),
+    "It oscillated, so how it ended": lambda r: selected_oscillates(r) and not rose_in_all(r),
+    "It had been lower": lambda r: rose(r) and not rose_in_all(r) and not selected_oscillates(r),
+    "It had levelled off.": lambda r: (
+        level(r) and not rose_in_all(r) and not constant(r) and not selected_oscillates(r)
+    ),
     "By the end it was": turned,
     "Every run, that is every combination": lambda r: several(r) and not r["comparison"]["others"],
     "nothing is proved about": lambda r: several(r) and bool(r["comparison"]["others"]),
