@@ -392,15 +392,17 @@ class _Landscape:
         self.parameters = [parameter.detach().double().clone() for parameter in _parameters(model)]
         self._inputs = inputs.flatten(1).double()
         self._y_true = y_true.double() if y_true.is_floating_point() else y_true
+        self._roundings: dict[torch.dtype, Rounding] = {}
         self._value, self._active = self._evaluate()
         self._loss_noise = self.rounding(torch.float64).loss
         self._check_model(model, inputs)
 
     def rounding(self, dtype: torch.dtype) -> Rounding:
         """The error attributed to rounding in a pass computed in that dtype."""
-        return rounding_errors(
-            self.parameters, self._f, self._df, self._inputs, self._y_true, self._loss, self._loss_of, dtype
-        )
+        if dtype not in self._roundings:
+            passes = (self.parameters, self._f, self._df, self._inputs, self._y_true, self._loss)
+            self._roundings[dtype] = rounding_errors(*passes, self._loss_of, dtype)
+        return self._roundings[dtype]
 
     def _check_model(self, model: Any, inputs: Tensor) -> None:
         """Raise ValueError unless the model's forward pass matches its fc and f."""

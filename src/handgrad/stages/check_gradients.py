@@ -30,7 +30,7 @@ from handgrad.records import gradient_check
 from handgrad.records.gradient_check import AutogradCase, CentralCase, EpsilonSweep, GradientCheck, Textbook
 from handgrad.stages.command_line import run_stage
 from handgrad.stages.files import write_json
-from handgrad.training import train_manual_backprop, train_with_torch_sgd
+from handgrad.training import train_manual_backprop, train_manual_update
 
 NETWORKS = ([2, 3, 2], [5, 4, 3], [576, 128, 32, 10], [8, 8, 8, 8, 8, 8, 8, 3])
 BATCH_SIZES = (1, 7, 32)
@@ -171,7 +171,7 @@ def textbook_form() -> Textbook:
     inputs = torch.randn(samples, network[0], dtype=torch.float64)
     loader = Batches(inputs, torch.randint(network[-1], (samples,)), batch_size)
     loss = nn.CrossEntropyLoss()
-    expected = train_with_torch_sgd(epochs, 0.1, model, loss, loader, momentum=0.9)
+    expected = train_manual_update(epochs, 0.1, model, loss, loader, momentum=0.9)
     found = train_manual_backprop(epochs, 0.1, by_hand, loss, loader, momentum=0.9, textbook=True)
     pairs = list(zip(model.parameters(), by_hand.parameters(), strict=True))
     losses = zip(expected.training_loss, found.training_loss, strict=True)
