@@ -31,7 +31,7 @@ STEPS_SHOWN = 12
 LAST_EPOCHS = 10
 COMPLETE = 100
 # So many runs are listed with the digests of their parameters.
-CERTIFIED = 20
+CERTIFIED = 50
 
 
 def assemble(
