@@ -3,16 +3,21 @@
 * Start-up: time of a one-epoch training on 64 images, relative to `python -c "import torch"`, in turns.
 * Efficiency: for the default run with `--cores 2`, the floor (see training.py) of all its trainings divided
   by wall time x cores. The floor is measured before and after, on one core alone and on both at once.
-* Growth: for 10, 100 and 1,000 combinations x 3 trainers, the time of `snakemake --dry-run` relative to that
-  of a bare Snakefile with as many jobs and files, in turns; then the time of the stages from the comparison
-  to the report. Only one tiny network is trained, and its files are copied for every run.
+* Growth: for 10, 100, 1,000 and 10,000 combinations x 3 trainers, the time of `snakemake --dry-run` relative
+  to that of a bare Snakefile with as many jobs and files, in turns, and its memory; then the time of the
+  stages from the comparison to the report. Only one tiny network is trained, and its files are copied for
+  every run.
+* Proof: the time to train 20 combinations, two of them with all three trainers, relative to training them
+  with one trainer alone, in turns.
 
     python benchmarks/pipeline.py --output benchmarks/results
+    python benchmarks/pipeline.py --output benchmarks/results --only growth --combinations 10000 --turns 1
 """
 
 import argparse
 import json
 import multiprocessing
+import os
 import shutil
 import statistics
 import subprocess
@@ -27,6 +32,8 @@ import yaml
 from safetensors.torch import load_file, save_file
 from training import draw, floor
 
+from handgrad.hyperparameters import run_path
+from handgrad.pipeline.config import combinations, read_schema, validated
 from handgrad.stages.command_line import flags
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -95,7 +102,7 @@ def efficiency(folder: Path) -> pandas.Series:
     with multiprocessing.get_context("spawn").Pool(CORES) as pool:
         alone += [pool.apply(floor_epoch)]
         together += pool.map(floor_epoch, range(CORES), chunksize=1)
-        wall = snakemake(folder)
+        wall, _ = snakemake(folder)
         alone += [pool.apply(floor_epoch)]
         together += pool.map(floor_epoch, range(CORES), chunksize=1)
     metrics = [json.loads(path.read_text()) for path in folder.glob("results/runs/**/metrics.json")]
@@ -127,12 +134,15 @@ def tiny_config(combinations: int) -> dict:
     }
 
 
-def snakemake(folder: Path, *options: str) -> float:
-    """Run Snakemake in `folder` and return the elapsed time in seconds."""
+def snakemake(folder: Path, *options: str) -> tuple[float, float]:
+    """Run Snakemake in `folder` and return the elapsed time in seconds and its peak memory in MB."""
     start = time.perf_counter()
     command = [sys.executable, "-m", "snakemake", "--quiet", "all", "--cores", str(CORES), *options]
-    subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL)
-    return time.perf_counter() - start
+    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    if status != 0:
+        sys.exit(f"failed in {folder}: {' '.join(command)}")
+    return time.perf_counter() - start, usage.ru_maxrss / 1024
 
 
 def make_project(folder: Path, config: dict) -> None:
@@ -142,9 +152,16 @@ def make_project(folder: Path, config: dict) -> None:
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
 
 
+def run_folders(folder: Path) -> dict[Path, dict]:
+    """Map the folder of each run in the config of a project to its hyperparameters."""
+    schema = read_schema(ROOT / "workflow/schemas/config.schema.yaml")
+    config = validated(yaml.safe_load((folder / "config.yaml").read_text()), schema)
+    return {folder / "results/runs" / run_path(one, 256): one.named() for one in combinations(config)}
+
+
 def train_one(folder: Path) -> None:
     """Prepare the data and train the first combination with every trainer."""
-    run = "results/runs/lr~0.01/weight_decay~0.0/momentum~0.0/seed~256"
+    run = next(iter(run_folders(folder))).relative_to(folder)
     files = [f"{run}/{trainer}/model.safetensors" for trainer in TRAINERS]
     snakemake(folder, *files, "results/gradients/check.json", "results/baselines/baselines.json")
 
@@ -152,52 +169,72 @@ def train_one(folder: Path) -> None:
 def fill_runs(source: Path, folder: Path) -> None:
     """Copy the results of `source`, duplicating its one run for each combination."""
     shutil.copytree(source / "results", folder / "results", ignore=shutil.ignore_patterns("runs"))
-    one = source / "results/runs/lr~0.01/weight_decay~0.0/momentum~0.0/seed~256"
-    grid = yaml.safe_load((folder / "config.yaml").read_text())["grid"]
-    for lr in grid["lr"]:
-        for momentum in grid["momentum"]:
-            run = folder / f"results/runs/lr~{lr}/weight_decay~0.0/momentum~{momentum}/seed~256"
-            shutil.copytree(one, run)
-            for trainer in TRAINERS:
-                metrics = json.loads((run / trainer / "metrics.json").read_text())
-                metrics |= {"lr": lr, "momentum": momentum}
-                (run / trainer / "metrics.json").write_text(json.dumps(metrics))
+    one = next(iter(run_folders(source)))
+    for run, settings in run_folders(folder).items():
+        shutil.copytree(one, run)
+        for trainer in TRAINERS:
+            metrics = json.loads((run / trainer / "metrics.json").read_text())
+            (run / trainer / "metrics.json").write_text(json.dumps(metrics | settings))
 
 
-def measure(source: Path, folder: Path, combinations: int, turns: int) -> dict[str, float]:
+def growth(source: Path, folder: Path, combinations: int, turns: int) -> dict[str, float]:
     bare = folder.with_name(f"{folder.name}-bare")
     bare.mkdir()
     (bare / "Snakefile").write_text(BARE.format(jobs=3 * combinations))
     for name in ("train.safetensors", "validation.safetensors"):
         (bare / name).touch()
     make_project(folder, tiny_config(combinations))
-    times = [(snakemake(folder, "--dry-run"), snakemake(bare, "--dry-run")) for _ in range(turns)]
+    plans = [(snakemake(folder, "--dry-run"), snakemake(bare, "--dry-run")) for _ in range(turns)]
 
     fill_runs(source, folder)
-    wall = snakemake(folder)
+    wall, _ = snakemake(folder)
     benchmarks = {
         stage: pandas.read_csv(folder / f"logs/benchmarks/{stage}.tsv", sep="\t") for stage in STAGES
     }
     return {
         "combinations": combinations,
-        "dry run (s)": round(statistics.median(ours for ours, _ in times), 2),
-        "bare (s)": round(statistics.median(bare for _, bare in times), 2),
-        "ratio": round(statistics.median(ours / bare for ours, bare in times), 2),
+        "dry run (s)": round(statistics.median(ours for (ours, _), _ in plans), 2),
+        "bare (s)": round(statistics.median(theirs for _, (theirs, _) in plans), 2),
+        "ratio": round(statistics.median(ours / theirs for (ours, _), (theirs, _) in plans), 2),
+        "memory of the dry run (MB)": round(max(memory for (_, memory), _ in plans)),
         "after the trainings (s)": round(wall, 1),
         **{f"{stage} (s)": round(float(table.s[0]), 1) for stage, table in benchmarks.items()},
         "largest memory (MB)": round(max(float(table.max_rss[0]) for table in benchmarks.values())),
     }
 
 
+def proof(folder: Path, turns: int) -> pandas.DataFrame:
+    """Time sweeps of 20 combinations, in seconds: by one trainer alone, with the proof on two, and on all."""
+    sweep = {
+        "data": {"source": "synthetic", "images_per_class": 1000},
+        "training": {"epochs": 10},
+        "grid": {"lr": [round(0.01 * k, 2) for k in range(1, 21)]},
+    }
+    alone = sweep | {"training": sweep["training"] | {"trainers": ["train"]}}
+    tenth = sweep | {"comparison": {"combinations": {"first": 2}}}
+    ways = {"one trainer alone": alone, "proof on a tenth": tenth, "proof on all": sweep}
+    times: dict[str, list[float]] = {name: [] for name in ways}
+    for turn in range(turns):
+        for number, (name, config) in enumerate(ways.items()):
+            project = folder / f"{turn}-{number}"
+            make_project(project, config)
+            snakemake(project, "results/data/summary.json", "results/preflight.json")
+            times[name].append(snakemake(project, "results/selection.json")[0])
+    table = pandas.DataFrame(times)
+    ratios = table.div(table["one trainer alone"], axis=0)
+    return pandas.DataFrame({"seconds": table.median(), "ratio": ratios.median()}).round(2)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--combinations", type=int, nargs="+", default=[10, 100, 1000])
+    parser.add_argument("--combinations", type=int, nargs="+", default=[10, 100, 1000, 10000])
     parser.add_argument("--turns", type=int, default=5)
     parser.add_argument(
-        "--output", type=Path, required=True, help="folder for start_up, efficiency and growth.csv"
+        "--output", type=Path, required=True, help="folder for start_up, growth, proof and efficiency.csv"
     )
+    parser.add_argument("--only", choices=("start_up", "growth", "proof", "efficiency"))
     options = parser.parse_args()
     options.output.mkdir(parents=True, exist_ok=True)
 
@@ -206,14 +243,17 @@ def main() -> None:
         tiny = folder / "tiny"
         make_project(tiny, tiny_config(10))
         train_one(tiny)
-        (folder / "start_up").mkdir()
-        report(start_up(folder / "start_up", tiny, options.turns), options.output / "start_up.csv")
-        rows = [
-            measure(tiny, folder / str(combinations), combinations, options.turns)
-            for combinations in options.combinations
-        ]
-        report(pandas.DataFrame(rows).set_index("combinations").T, options.output / "growth.csv")
-        report(efficiency(folder / "default").to_frame("default run"), options.output / "efficiency.csv")
+        if options.only in ("start_up", None):
+            (folder / "start_up").mkdir()
+            report(start_up(folder / "start_up", tiny, options.turns), options.output / "start_up.csv")
+        if options.only in ("growth", None):
+            rows = [growth(tiny, folder / str(n), n, options.turns) for n in options.combinations]
+            report(pandas.DataFrame(rows).set_index("combinations").T, options.output / "growth.csv")
+        if options.only in ("proof", None):
+            (folder / "proof").mkdir()
+            report(proof(folder / "proof", options.turns), options.output / "proof.csv")
+        if options.only in ("efficiency", None):
+            report(efficiency(folder / "default").to_frame("default run"), options.output / "efficiency.csv")
 
 
 def report(table: pandas.DataFrame, path: Path) -> None:
