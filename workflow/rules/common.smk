@@ -16,6 +16,7 @@ from handgrad.pipeline.config import (
     check_syntax,
     combinations,
     compared_combinations,
+    compared_seeds,
     read_schema,
     validated,
 )
@@ -82,18 +83,18 @@ SCHEMA = read_schema(ROOT / "workflow/schemas/config.schema.yaml")
 config = checked(validated, config, SCHEMA)
 
 
-def runs_of(combinations):
+def runs_of(combinations, seeds):
     """Map each run's folder to its combination and seed: combinations in order, each with every seed."""
     return {
         run_path(combination, seed): (combination, seed)
         for combination in combinations
-        for seed in config["training"]["seeds"]
+        for seed in seeds
     }
 
 
-RUNS = runs_of(combinations(config))
+RUNS = runs_of(combinations(config), config["training"]["seeds"])
 # The runs that every trainer trains; only the first trainer trains the others.
-COMPARED = runs_of(compared_combinations(config))
+COMPARED = runs_of(compared_combinations(config), compared_seeds(config))
 OTHERS = [run for run in RUNS if run not in COMPARED]
 OWN_TRAINERS = config["training"]["trainers"]
 TRAINERS = config["training"]["trainers"] = [*OWN_TRAINERS, *SUBMITTED]

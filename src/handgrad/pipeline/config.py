@@ -136,6 +136,15 @@ def compared_combinations(config: dict[str, Any]) -> list[Combination]:
     return list(dict.fromkeys(replace(one, epochs=min(epochs, one.epochs)) for one in every))
 
 
+def compared_seeds(config: dict[str, Any]) -> list[int]:
+    """The seeds of the runs trained by every trainer."""
+    seeds: list[int] = config["training"]["seeds"]
+    chosen = config["comparison"]["seeds"]
+    if isinstance(chosen, dict):
+        return seeds[: chosen["first"]]
+    return [seed for seed in seeds if chosen == "all" or seed in chosen]
+
+
 def _as_json(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
@@ -294,6 +303,7 @@ def _contradictions(config: dict[str, Any]) -> list[str]:
             f"comparison.combinations names {max(numbers)}; expected at most {len(runs)}, "
             "the number of combinations"
         )
+    problems += _unknown_seeds(config)
     if data["source"] == "archive" and data["archive"] is None:
         problems.append("data.archive is null; expected the path of an archive, since data.source is archive")
     if data["source"] == "download" and not data["mirrors"]:
@@ -304,3 +314,16 @@ def _contradictions(config: dict[str, Any]) -> list[str]:
             "since data.source synthetic draws no others"
         )
     return problems
+
+
+def _unknown_seeds(config: dict[str, Any]) -> list[str]:
+    seeds, chosen = config["training"]["seeds"], config["comparison"]["seeds"]
+    if isinstance(chosen, dict) and chosen["first"] > len(seeds):
+        return [
+            f"comparison.seeds is the first {chosen['first']}; expected at most {len(seeds)}, "
+            "the number of training.seeds"
+        ]
+    if isinstance(chosen, list) and (unknown := set(chosen) - set(seeds)):
+        names = ", ".join(map(str, sorted(unknown)))
+        return [f"comparison.seeds has {names}; expected seeds that are in training.seeds"]
+    return []

@@ -8,7 +8,13 @@ from hypothesis import strategies as st
 
 from handgrad.errors import ConfigError
 from handgrad.hyperparameters import Combination
-from handgrad.pipeline.config import combinations, compared_combinations, read_schema, validated
+from handgrad.pipeline.config import (
+    combinations,
+    compared_combinations,
+    compared_seeds,
+    read_schema,
+    validated,
+)
 
 ROOT = Path(__file__).resolve().parents[3]
 SCHEMA = read_schema(ROOT / "workflow/schemas/config.schema.yaml")
@@ -110,6 +116,17 @@ def test_the_combinations_that_every_trainer_trains(comparison, expected):
 
 
 @pytest.mark.parametrize(
+    ("seeds", "expected"),
+    [("all", [5, 3, 4]), ({"first": 2}, [5, 3]), ([4, 5], [5, 4]), ([3], [3])],
+)
+def test_the_seeds_that_every_trainer_trains(seeds, expected):
+    config = validated(
+        {"hyperparameters": [RUN], "training": {"seeds": [5, 3, 4]}, "comparison": {"seeds": seeds}}, SCHEMA
+    )
+    assert compared_seeds(config) == expected
+
+
+@pytest.mark.parametrize(
     ("comparison", "message"),
     [
         (
@@ -123,6 +140,15 @@ def test_the_combinations_that_every_trainer_trains(comparison, expected):
         (
             {"combinations": {"first": 3}},
             "comparison.combinations names 3; expected at most 1, the number of combinations",
+        ),
+        (
+            {"seeds": {"first": 2}},
+            "comparison.seeds is the first 2; expected at most 1, the number of training.seeds",
+        ),
+        ({"seeds": [256, 7]}, "comparison.seeds has 7; expected seeds that are in training.seeds"),
+        (
+            {"seeds": "some"},
+            "comparison.seeds is 'some'; expected all, a list of some of training.seeds",
         ),
         ({"epochs": 0}, "comparison.epochs is 0; expected null, or a whole number, at least 1"),
     ],
