@@ -294,14 +294,18 @@ def selection(
                 "diverged": failed,
                 "validation_accuracy": accuracy,
                 "validation_accuracy_std": 0.0061 if len(seeds) > 1 else None,
+                "standard_error_seeds": 0.0061 / len(seeds) ** 0.5 if len(seeds) > 1 else None,
+                "standard_error_images": (accuracy * (1 - accuracy) / images) ** 0.5
+                if len(seeds) > 1
+                else None,
                 "validation_accuracy_interval": list(wilson_interval(accuracy, images)),
                 "validation_loss": None if failed else loss,
                 "training_accuracy": training_accuracy,
                 "training_loss": None if failed else training_loss,
                 "predicted_classes": 1 if failed or accuracy < one_class else classes,
                 "tied_accuracy_with_selected": rank > 1 and accuracy == healthy[0][3],
-                "mcnemar_p_value": None if rank == 1 or failed else p_value if rank == 2 else 0.001,
-                "mcnemar_p_value_holm": None if rank == 1 or failed else p_value if rank == 2 else 0.004,
+                "p_value": None if rank == 1 or failed else p_value if rank == 2 else 0.001,
+                "p_value_holm": None if rank == 1 or failed else p_value if rank == 2 else 0.004,
             }
         )
     first = rows[0]
@@ -336,7 +340,7 @@ def selection(
         else {
             **{name: rows[1][name] for name in names},
             "validation_accuracy": rows[1]["validation_accuracy"],
-            "mcnemar": {
+            "test": {
                 "only_selected_correct": 42,
                 "only_runner_up_correct": 31,
                 "p_value": p_value,

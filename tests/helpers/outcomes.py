@@ -53,6 +53,13 @@ def with_losses(training, validation):
     return {"histories": rows}
 
 
+def differing_seeds():
+    given = selection(seeds=(1, 2))
+    for row in given["ranking"]:
+        row |= {"validation_accuracy_std": 0.05, "standard_error_seeds": 0.05 / 2**0.5}
+    return given
+
+
 def falling(start, end, epochs=EPOCHS):
     return [start + (end - start) * epoch / (epochs - 1) for epoch in range(epochs)]
 
@@ -124,6 +131,7 @@ MORE = {
             grid((0.01, 0.0, 0.0, 0.85), (0.01, 0.9, 0.0, 0.5), (1.0, 0.0, 0.0, 0.5)), diverged=1
         )
     },
+    "seeds that differ": {"selection": differing_seeds()},
     "diverged with seeds": {
         "selection": selection([*DEFAULT_COMBINATIONS, (1.0, *FIRST[1:])], seeds=(1, 2), diverged=1)
     },

@@ -54,9 +54,9 @@ class Candidate:
         return sum(int(run.correct.sum()) for run in self.runs)
 
     @property
-    def correct_seeds(self) -> NDArray[np.int_]:
-        """For each validation image, the number of seeds with a correct prediction, [validation images]."""
-        return np.sum([run.correct for run in self.runs], axis=0)
+    def outcomes(self) -> NDArray[np.bool_]:
+        """Which validation images were classified correctly with each seed, [seeds, validation images]."""
+        return np.array([run.correct for run in self.runs])
 
     @property
     def validation_accuracy(self) -> float:

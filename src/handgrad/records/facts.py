@@ -207,6 +207,7 @@ class LeaderboardRow(selection.Row):
     collapsed: bool
     gap: float | None
     course: Course | None
+    seeds_share: float | None
     first_layer_norm: float
 
 

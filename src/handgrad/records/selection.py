@@ -6,8 +6,19 @@ from typing import Literal, TypedDict
 from handgrad.hyperparameters import Settings
 
 
-class Row(Settings):
-    """A combination in the leaderboard; metrics are means over the seeds."""
+class StandardErrors(TypedDict):
+    """Of the mean validation accuracy, by source: other seeds, other images; None if there is one seed."""
+
+    standard_error_seeds: float | None
+    standard_error_images: float | None
+
+
+class Row(Settings, StandardErrors):
+    """A combination in the leaderboard; metrics are means over the seeds.
+
+    The p-values, raw and after Holm's correction, are those of the paired test against the selected
+    combination: McNemar's test if there is one seed, else a t-test, see `significance.paired_test`.
+    """
 
     rank: int
     diverged: bool
@@ -19,8 +30,8 @@ class Row(Settings):
     training_loss: float | None
     predicted_classes: int
     tied_accuracy_with_selected: bool
-    mcnemar_p_value: float | None
-    mcnemar_p_value_holm: float | None
+    p_value: float | None
+    p_value_holm: float | None
 
 
 class Selected(Settings):
@@ -37,7 +48,7 @@ class Selected(Settings):
     decided_by: Literal["only_candidate", "validation_accuracy", "validation_loss", "config_order"]
 
 
-class McNemar(TypedDict):
+class PairedTest(TypedDict):
     only_selected_correct: int
     only_runner_up_correct: int
     p_value: float
@@ -46,7 +57,7 @@ class McNemar(TypedDict):
 
 class RunnerUp(Settings):
     validation_accuracy: float
-    mcnemar: McNemar
+    test: PairedTest
 
 
 class Pair(TypedDict):

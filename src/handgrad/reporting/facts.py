@@ -14,7 +14,7 @@ from handgrad.records.comparison import Comparison
 from handgrad.records.evaluation import Evaluation
 from handgrad.records.facts import Facts
 from handgrad.records.gradient_check import AutogradCase, CentralCase, EpsilonSweep, GradientCheck
-from handgrad.records.selection import Pair, Selection
+from handgrad.records.selection import Pair, Row, Selection
 from handgrad.records.source import Source
 from handgrad.records.summary import Summary
 from handgrad.reporting.curves import curves
@@ -340,6 +340,7 @@ def _leaderboard(selection: Selection, histories: Sequence[Record]) -> Record:
                 "collapsed": collapsed,
                 "gap": gap,
                 "course": course,
+                "seeds_share": _seeds_share(row),
                 "first_layer_norm": own[0]["first_layer_norm"],
             }
         )
@@ -354,8 +355,7 @@ def _leaderboard(selection: Selection, histories: Sequence[Record]) -> Record:
         "collapsed": [row for row in rows if row["collapsed"]],
         "diverged": [row for row in rows if row["diverged"]],
         "not_told_apart": sum(
-            row["mcnemar_p_value_holm"] is not None and row["mcnemar_p_value_holm"] >= SIGNIFICANCE
-            for row in rows
+            row["p_value_holm"] is not None and row["p_value_holm"] >= SIGNIFICANCE for row in rows
         ),
         "last_epochs": min(LAST_EPOCHS, courses[0]["epochs"]),
         "spikes": sum(course["largest_rise"]["ratio"] > 1 + SPIKE for course in courses),
@@ -364,6 +364,15 @@ def _leaderboard(selection: Selection, histories: Sequence[Record]) -> Record:
         "most_oscillating": max(finished, key=lambda row: _oscillation(row["course"])),
         "equal_to_selected": sum(row["tied_accuracy_with_selected"] and not row["diverged"] for row in rows),
     }
+
+
+def _seeds_share(row: Row) -> float | None:
+    """Return the part of the variance of the mean accuracy that is due to the seeds; None if there is one."""
+    seeds, images = row["standard_error_seeds"], row["standard_error_images"]
+    if seeds is None or images is None:
+        return None
+    total = seeds**2 + images**2
+    return seeds**2 / total if total else 0.0
 
 
 def _course(histories: Sequence[Record]) -> Record:

@@ -221,6 +221,13 @@ def several_seeds(facts: Facts) -> bool:
 
 
 @predicate
+def seeds_outweigh_images(facts: Facts) -> bool:
+    """Seeds contribute more than images to the variance of the selected combination's mean accuracy."""
+    share = facts["leaderboard"]["rows"][0]["seeds_share"]
+    return share is not None and share > 0.5
+
+
+@predicate
 def one_combination(facts: Facts) -> bool:
     """There was nothing to select from."""
     return facts["selection"]["combinations"] == 1
@@ -304,14 +311,14 @@ def tied_with_runner_up(facts: Facts) -> bool:
 
 @predicate
 def choice_within_noise(facts: Facts) -> bool:
-    """McNemar's test finds no significant difference between the selected combination and the runner-up."""
+    """The paired test finds no significant difference between the selected combination and the runner-up."""
     runner_up = facts["selection"]["runner_up"]
-    return runner_up is not None and runner_up["mcnemar"]["p_value_holm"] >= SIGNIFICANCE
+    return runner_up is not None and runner_up["test"]["p_value_holm"] >= SIGNIFICANCE
 
 
 @predicate
 def some_not_told_apart(facts: Facts) -> bool:
-    """McNemar's test finds no significant difference between the selected and some other combination."""
+    """The paired test finds no significant difference between the selected and some other combination."""
     return facts["leaderboard"]["not_told_apart"] > 0
 
 

@@ -43,14 +43,16 @@ def main(options: Options) -> None:
     data = data_name(read_json(options.source))
     selection: Selection = read_json(options.selection)
     evaluation: Evaluation = read_json(options.evaluation)
-    seed = selection["selected"]["seed"]
     baselines = evaluation["baselines"]
     predictions = pd.read_csv(options.predictions)
     errors = predictions[predictions["label"] != predictions["predicted"]]
     figures = {
         "sample_images": sample_images(read_split(options.train_data), options.classes, data),
         "training_curves": training_curves(
-            read_curves(options.run_folders, options.trainer, selection), len(options.classes), seed, data
+            read_curves(options.run_folders, options.trainer, selection),
+            len(options.classes),
+            selection["seeds"],
+            data,
         ),
         "leaderboard": leaderboard(
             selection,
@@ -84,14 +86,14 @@ def data_name(source: Source) -> str:
 
 
 def read_curves(folders: list[Path], trainer: str, selection: Selection) -> list[Curve]:
-    """Read the histories of the runs with the selected seed, best combination first."""
-    histories = {}
+    """Read the histories of the runs, grouped by combination, best first."""
+    histories: dict[Combination, list[pd.DataFrame]] = {}
     for folder in folders:
         metrics: Metrics = read_json(folder / trainer / "metrics.json")
-        if metrics["seed"] == selection["selected"]["seed"]:
-            histories[Combination.of(metrics)] = pd.read_csv(folder / trainer / "history.csv")
+        history = pd.read_csv(folder / trainer / "history.csv")
+        histories.setdefault(Combination.of(metrics), []).append(history)
     return [
-        Curve(combination, histories[combination], row["diverged"])
+        Curve.of(combination, histories[combination], row["diverged"])
         for row in selection["ranking"]
         for combination in [Combination.of(row)]
     ]

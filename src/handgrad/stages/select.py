@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,11 +12,17 @@ import pandas as pd
 
 from handgrad.errors import HandgradError
 from handgrad.evaluation.selection import Candidate, Run, decided_by, neighbours, rank, same_steady_steps
-from handgrad.evaluation.significance import holm, paired_interval, paired_test, wilson_interval
+from handgrad.evaluation.significance import (
+    accuracy_interval,
+    holm,
+    paired_interval,
+    paired_test,
+    variances,
+)
 from handgrad.hyperparameters import HYPERPARAMETERS, Combination, named_in, value_text
 from handgrad.records.comparison import Comparison
 from handgrad.records.metrics import Metrics
-from handgrad.records.selection import Pair, Row, RunnerUp, Selection
+from handgrad.records.selection import Pair, Row, RunnerUp, Selection, StandardErrors
 from handgrad.stages.command_line import run_stage
 from handgrad.stages.files import read_json, replacing, write_json, write_text
 
@@ -128,12 +135,11 @@ def leaderboard_rows(ranking: list[Candidate], names: list[str]) -> list[Row]:
     """
     selected, *others = ranking
     tests = {
-        position: paired_test(selected.correct_seeds, candidate.correct_seeds)[2]
+        position: paired_test(selected.outcomes, candidate.outcomes)[2]
         for position, candidate in enumerate(others, start=2)
         if not candidate.diverged
     }
     adjusted = dict(zip(tests, holm(list(tests.values())), strict=True))
-    images = len(selected.runs[0].correct)
     return [
         {
             "rank": position,
@@ -141,17 +147,29 @@ def leaderboard_rows(ranking: list[Candidate], names: list[str]) -> list[Row]:
             "diverged": candidate.diverged,
             "validation_accuracy": candidate.validation_accuracy,
             "validation_accuracy_std": candidate.validation_accuracy_std,
-            "validation_accuracy_interval": wilson_interval(candidate.validation_accuracy, images),
+            **standard_errors(candidate),
+            "validation_accuracy_interval": accuracy_interval(candidate.outcomes),
             "validation_loss": candidate.validation_loss,
             "training_accuracy": candidate.training_accuracy,
             "training_loss": candidate.training_loss,
             "predicted_classes": candidate.predicted_classes,
             "tied_accuracy_with_selected": position > 1 and candidate.correct == selected.correct,
-            "mcnemar_p_value": tests.get(position),
-            "mcnemar_p_value_holm": adjusted.get(position),
+            "p_value": tests.get(position),
+            "p_value_holm": adjusted.get(position),
         }
         for position, candidate in enumerate(ranking, start=1)
     ]
+
+
+def standard_errors(candidate: Candidate) -> StandardErrors:
+    """Return the standard errors of the mean accuracy, by source; None if there is only one seed."""
+    if len(candidate.runs) == 1:
+        return {"standard_error_seeds": None, "standard_error_images": None}
+    variance = variances(candidate.outcomes)
+    return {
+        "standard_error_seeds": math.sqrt(variance.seeds),
+        "standard_error_images": math.sqrt(variance.images),
+    }
 
 
 def runner_up(ranking: list[Candidate], rows: list[Row], names: list[str]) -> RunnerUp | None:
@@ -159,13 +177,13 @@ def runner_up(ranking: list[Candidate], rows: list[Row], names: list[str]) -> Ru
     if len(ranking) == 1 or ranking[1].diverged:
         return None
     first, second = ranking[:2]
-    only_first, only_second, p_value = paired_test(first.correct_seeds, second.correct_seeds)
-    adjusted = rows[1]["mcnemar_p_value_holm"]
+    only_first, only_second, p_value = paired_test(first.outcomes, second.outcomes)
+    adjusted = rows[1]["p_value_holm"]
     assert adjusted is not None
     return {
         **second.combination.settings(names),
         "validation_accuracy": second.validation_accuracy,
-        "mcnemar": {
+        "test": {
             "only_selected_correct": only_first,
             "only_runner_up_correct": only_second,
             "p_value": p_value,
@@ -176,7 +194,7 @@ def runner_up(ranking: list[Candidate], rows: list[Row], names: list[str]) -> Ru
 
 def pairs(compared: Sequence[tuple[Candidate, Candidate]], names: list[str]) -> list[Pair]:
     """Compare candidates image by image; the p-values are adjusted for the number of pairs."""
-    tests = [paired_test(before.correct_seeds, after.correct_seeds) for before, after in compared]
+    tests = [paired_test(before.outcomes, after.outcomes) for before, after in compared]
     adjusted = holm([p_value for *_, p_value in tests])
     return [
         {
@@ -184,9 +202,7 @@ def pairs(compared: Sequence[tuple[Candidate, Candidate]], names: list[str]) -> 
             "after": after.combination.settings(names),
             "only_before_correct": only_before,
             "only_after_correct": only_after,
-            "difference_interval": paired_interval(
-                before.correct_seeds, after.correct_seeds, len(before.runs)
-            ),
+            "difference_interval": paired_interval(before.outcomes, after.outcomes),
             "p_value": p_value,
             "p_value_holm": p_value_holm,
         }

@@ -119,6 +119,6 @@ def test_a_single_seed_has_no_deviation():
     assert rank([run(A, 6)])[0].validation_accuracy_std is None
 
 
-def test_correct_seeds_counts_them_by_image():
+def test_outcomes_has_a_row_for_each_seed():
     candidate = rank([run(A, 1, images=3, seed=1), run(A, 2, images=3, seed=2)])[0]
-    assert candidate.correct_seeds.tolist() == [2, 1, 0]
+    assert candidate.outcomes.tolist() == [[True, False, False], [True, True, False]]

@@ -17,7 +17,7 @@ from helpers.made_up_runs import (
     write_split,
 )
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.collections import LineCollection
+from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.text import Text
 from PIL import Image
 
@@ -75,6 +75,7 @@ def selection(combinations, diverged=0, seeds=(256,)):
             "momentum": 0.9,
             "diverged": rank > combinations - diverged,
             "validation_accuracy": 0.9 - 0.001 * rank,
+            "validation_accuracy_std": 0.01 if len(seeds) > 1 else None,
             "validation_accuracy_interval": [0.88 - 0.001 * rank, 0.92 - 0.001 * rank],
         }
         for rank in range(1, combinations + 1)
@@ -142,8 +143,8 @@ def every_figure(split):
     diverged = curve([1e200, np.nan, np.nan], lr=10, diverged=True)
     yield "sample_images 2", sample_images(split, CLASSES[:2], DATA)
     yield "sample_images 10", sample_images(split, CLASSES, DATA)
-    yield "training_curves 1", training_curves([curve([0.5])], 2, 2**63 - 1, DATA)
-    yield "training_curves 200", training_curves([curve([0.7, 0.5, 0.3])] * 199 + [diverged], 10, 256, DATA)
+    yield "training_curves 1", training_curves([curve([0.5])], 2, [2**63 - 1], DATA)
+    yield "training_curves 200", training_curves([curve([0.7, 0.5, 0.3])] * 199 + [diverged], 10, [256], DATA)
     yield "leaderboard 1", leaderboard(selection(1), BASELINES, DATA)
     yield "leaderboard 9", leaderboard(selection(9, diverged=2), BASELINES, DATA)
     yield "leaderboard 1000", leaderboard(selection(1000, seeds=(1, 2, 3)), BASELINES, DATA)
@@ -229,7 +230,7 @@ def test_sample_images_shows_each_class_in_its_row(split):
 
 
 def test_training_curves_show_the_selected_run_above_and_mark_it_below():
-    figure = training_curves([curve([0.9, 0.4], lr=0.1), curve([0.8, 0.5], lr=0.2)], 2, 256, DATA)
+    figure = training_curves([curve([0.9, 0.4], lr=0.1), curve([0.8, 0.5], lr=0.2)], 2, [256], DATA)
     above, below = figure.axes[0], figure.axes[2]
     assert [list(line.get_ydata()) for line in above.lines] == [[0.9 * 0.9, 0.9 * 0.4], [0.9, 0.4]]
     assert labels(above) == ["training", "validation"]
@@ -237,7 +238,7 @@ def test_training_curves_show_the_selected_run_above_and_mark_it_below():
 
 
 def test_training_curves_draw_all_but_the_best_runs_pale():
-    figure = training_curves([curve([0.5, 0.4])] * 8, 2, 256, DATA)
+    figure = training_curves([curve([0.5, 0.4])] * 8, 2, [256], DATA)
     below = figure.axes[2]
     assert len(below.lines) == 5
     (pale,) = [artist for artist in below.collections if isinstance(artist, LineCollection)]
@@ -247,14 +248,14 @@ def test_training_curves_draw_all_but_the_best_runs_pale():
 
 @pytest.mark.parametrize(("losses", "scale"), [([0.7, 0.03], "linear"), ([0.7, 0.02], "log")])
 def test_training_curves_are_logarithmic_where_the_losses_span_a_wide_range(losses, scale):
-    figure = training_curves([curve(losses)], 2, 256, DATA)
+    figure = training_curves([curve(losses)], 2, [256], DATA)
     assert figure.axes[2].get_yscale() == scale
     assert figure.axes[3].get_yscale() == "linear"
 
 
 def test_training_curves_cross_diverged_runs_without_stretching_the_axis():
     diverged = curve([5.0, 1e100, np.nan, 3.0], lr=10, diverged=True)
-    figure = training_curves([curve([0.7, 0.6, 0.5, 0.4]), diverged], 2, 256, DATA)
+    figure = training_curves([curve([0.7, 0.6, 0.5, 0.4]), diverged], 2, [256], DATA)
     below = figure.axes[2]
     assert below.get_ylim()[1] < 1
     (cross,) = [line for line in below.lines if line.get_marker() == "x"]
@@ -264,8 +265,46 @@ def test_training_curves_cross_diverged_runs_without_stretching_the_axis():
     assert len(diverged.finite) == 2
 
 
+def test_training_curves_of_several_seeds_are_means_with_their_range():
+    several = Curve.of(Combination(), [curve([0.8, 0.5]).history, curve([0.6, 0.1]).history], diverged=False)
+    assert several.history["validation_loss"].tolist() == pytest.approx([0.7, 0.3])
+    assert several.lowest["validation_loss"].tolist() == [0.6, 0.1]
+    assert several.highest["validation_loss"].tolist() == [0.8, 0.5]
+    figure = training_curves([several], 2, [1, 2], DATA)
+    above, below = figure.axes[0], figure.axes[2]
+    assert above.get_title(loc="left") == "Selected combination"
+    for axes, bands in ((above, 2), (below, 1)):
+        assert len([artist for artist in axes.collections if isinstance(artist, PolyCollection)]) == bands
+    assert below.collections[0].get_datalim(below.transData).extents.tolist() == pytest.approx(
+        [1, 0.1, 2, 0.8]
+    )
+
+
+def test_the_mean_over_seeds_ends_where_any_of_them_diverged():
+    histories = [curve([0.8, 0.5, 0.4]).history, curve([0.6, 0.1, np.nan]).history]
+    assert len(Curve.of(Combination(), histories, diverged=True).finite) == 2
+
+
+def test_many_other_runs_are_a_band_of_their_middle():
+    others = [curve([0.5 + 0.01 * n, 0.4 + 0.01 * n]) for n in range(101)]
+    below = training_curves([*[curve([0.3, 0.2])] * 5, *others], 2, [256], DATA).axes[2]
+    assert "middle 90% of 101 other runs" in labels(below)
+    (band,) = below.collections
+    # The 5th and the 95th percentile of the others, in both epochs.
+    extents = band.get_datalim(below.transData).extents.tolist()
+    assert extents == pytest.approx([1, 0.45, 2, 1.45])
+
+
+def test_the_leaderboard_shows_the_spread_of_several_seeds():
+    axes = leaderboard(selection(4, seeds=(1, 2)), BASELINES, DATA).axes[0]
+    spread = axes.collections[0].get_segments()[0]
+    # One standard deviation, 1%, around 89.9%.
+    assert spread[:, 0].tolist() == pytest.approx([0.889, 0.909])
+    assert "± one standard deviation over the seeds" in labels(axes)
+
+
 def test_training_curves_of_one_epoch_are_dots():
-    figure = training_curves([curve([0.5])], 2, 256, DATA)
+    figure = training_curves([curve([0.5])], 2, [256], DATA)
     assert {line.get_marker() for line in figure.axes[0].lines} == {"o"}
 
 

@@ -84,7 +84,16 @@ def choice(r):
 
 
 def runner_up_p(r):
-    return r["selection"]["runner_up"]["mcnemar"]["p_value_holm"]
+    return r["selection"]["runner_up"]["test"]["p_value_holm"]
+
+
+def by_seeds(r):
+    """The standard error of the selected combination's accuracy that is due to the seeds."""
+    return ranking(r)[0]["standard_error_seeds"]
+
+
+def by_images(r):
+    return ranking(r)[0]["standard_error_images"]
 
 
 def undecided(r):
@@ -487,10 +496,10 @@ SENTENCES = {
     "There is only one.": single,
     "All but one diverged.": lone,
     "with Holm's correction, does not distinguish": lambda r: (
-        choice(r) and any(row["mcnemar_p_value_holm"] >= 0.05 for row in finished(r)[1:])
+        choice(r) and any(row["p_value_holm"] >= 0.05 for row in finished(r)[1:])
     ),
     "distinguishes every other from the selected one": lambda r: (
-        choice(r) and all(row["mcnemar_p_value_holm"] < 0.05 for row in finished(r)[1:])
+        choice(r) and all(row["p_value_holm"] < 0.05 for row in finished(r)[1:])
     ),
     "There was no choice: **§**. Its": single,
     "is the only combination that did not diverge": lone,
@@ -504,11 +513,19 @@ SENTENCES = {
     ),
     "Counted over the seeds": lambda r: choice(r) and seeds(r) > 1,
     "only the selected combination is right": lambda r: choice(r) and seeds(r) == 1,
-    "another draw of validation images could have reversed the choice": undecided,
-    "The difference is more than what the draw of the images explains.": lambda r: (
-        choice(r) and not undecided(r)
+    "distinguished**: another draw of validation images could have": lambda r: undecided(r) and seeds(r) == 1,
+    "other seeds or another draw of validation images could have": lambda r: undecided(r) and seeds(r) > 1,
+    "The difference is more than §.": lambda r: choice(r) and not undecided(r),
+    "The difference is more than the draw of seeds and validation images explains": lambda r: (
+        choice(r) and not undecided(r) and seeds(r) > 1
     ),
     "its model is the one we evaluate": lambda r: seeds(r) > 1,
+    "Pale bars extend one standard deviation": lambda r: seeds(r) > 1,
+    "tells the two apart": lambda r: seeds(r) > 1,
+    "more seeds would narrow its interval the most": lambda r: seeds(r) > 1 and by_seeds(r) > by_images(r),
+    "more seeds alone would narrow its interval little": lambda r: (
+        seeds(r) > 1 and by_seeds(r) <= by_images(r)
+    ),
     "One column holds everything": one_class,
     "There are no errors.": lambda r: errors(r) == 0,
     "The most common confusion is": lambda r: errors(r) > 0 and not one_class(r),
@@ -555,7 +572,7 @@ SENTENCES = {
     "a step that overshoots the minimum": lambda r: above(diverged(r), finished(r), "lr"),
     "the penalty outweighs the loss": lambda r: above(collapsed(r), learnt(r), "weight_decay"),
     "exactly the validation accuracy of the selected one": tied_first,
-    "Differences of that size between combinations mean little": lambda r: seeds(r) > 1,
+    "Differences of that size between single runs mean little": lambda r: seeds(r) > 1,
     "the training loss oscillated:": oscillates,
     "There was no spike: in no": lambda r: oscillates(r) and not spikes(r),
     "Nowhere: it made no error": lambda r: errors(r) == 0,
@@ -639,7 +656,9 @@ SENTENCES = {
     "has all of them, with all digits": lambda r: several(r) and runs(r) > 50,
     "seeds that counts": lambda r: seeds(r) > 1,
     "it is the model of the one that is best on validation": lambda r: seeds(r) > 1,
-    "the standard deviation over the seeds does": lambda r: seeds(r) > 1,
+    "bands their range": lambda r: seeds(r) > 1,
+    "say how far other seeds could have moved it": lambda r: seeds(r) > 1,
+    "are compared by a paired t-test": lambda r: seeds(r) > 1,
     "Nor do they cover other initial weights.": lambda r: seeds(r) == 1,
     "It converged after": lambda r: r["baselines"]["logistic_regression"]["converged"],
     "It had **not converged**": lambda r: not r["baselines"]["logistic_regression"]["converged"],

@@ -71,9 +71,9 @@ def test_the_runner_up_is_compared_image_by_image(tmp_path):
     runner_up = result["runner_up"]
     assert (runner_up["lr"], runner_up["weight_decay"], runner_up["momentum"]) == SECOND
     assert runner_up["validation_accuracy"] == 0.4
-    assert [row["mcnemar_p_value"] for row in result["ranking"]] == [None, pytest.approx(14 / 64)]
+    assert [row["p_value"] for row in result["ranking"]] == [None, pytest.approx(14 / 64)]
     # Exact McNemar: 2 * (1 + 6) / 2**6.
-    assert runner_up["mcnemar"] == {
+    assert runner_up["test"] == {
         "only_selected_correct": 5,
         "only_runner_up_correct": 1,
         "p_value": pytest.approx(14 / 64),
@@ -128,7 +128,7 @@ def test_the_ranking_and_the_leaderboard_hold_the_same_figures(tmp_path):
     assert [row["tied_accuracy_with_selected"] for row in ranking] == [False, True, False]
     assert [row["validation_loss"] for row in ranking] == [0.4, 0.6, None]
     # Two images against two; a diverged combination is not compared.
-    assert [row["mcnemar_p_value"] for row in ranking] == [None, 1.0, None]
+    assert [row["p_value"] for row in ranking] == [None, 1.0, None]
     # Wilson, 8 of 10.
     assert ranking[0]["validation_accuracy_interval"] == pytest.approx([0.4902, 0.9433], abs=5e-5)
     assert result["selected"]["decided_by"] == "validation_loss"
@@ -157,11 +157,14 @@ def test_seeds_are_averaged_and_the_best_seed_gives_the_model(tmp_path):
     assert result["selected"]["validation_accuracy"] == 0.9
     assert best["validation_accuracy"] == 0.8
     assert best["validation_accuracy_std"] == pytest.approx(0.02**0.5)
-    # The sample size is the number of images, not of predictions: Wilson, 8 of 10.
-    assert best["validation_accuracy_interval"] == pytest.approx([0.4902, 0.9433], abs=5e-5)
+    # Accuracies 0.7 and 0.9 have the variance 0.02; the images' means are 0, 1/2 twice and 1 seven times.
+    assert best["standard_error_seeds"] == pytest.approx((0.02 / 2) ** 0.5)
+    assert best["standard_error_images"] == pytest.approx((1.1 / 9 / 10) ** 0.5)
+    low, high = best["validation_accuracy_interval"]
+    assert low < 0.4902 < 0.8 < 0.9433 < high
     # Images 1 and 2 are classified correctly by one more seed.
-    assert result["runner_up"]["mcnemar"]["only_selected_correct"] == 2
-    assert result["runner_up"]["mcnemar"]["only_runner_up_correct"] == 0
+    assert result["runner_up"]["test"]["only_selected_correct"] == 2
+    assert result["runner_up"]["test"]["only_runner_up_correct"] == 0
 
 
 def test_a_collapse_to_one_class_with_any_seed_is_counted(tmp_path):

@@ -13,6 +13,7 @@ from handgrad.reporting.figures.style import (
     BLUE,
     GREY,
     INK,
+    PALE,
     VERMILION,
     new_figure,
     percent,
@@ -27,7 +28,9 @@ CHARACTER, GAP = 5, 12
 
 @styled
 def leaderboard(selection: Selection, baselines: dict[str, float], data: str) -> Figure:
-    """Plot the validation accuracy of the best combinations and the last one, with 95% Wilson intervals.
+    """Plot the validation accuracy of the best combinations and the last one, with 95% intervals.
+
+    With several seeds, pale bars show their spread: one standard deviation to either side of the mean.
 
     Args:
         selection: the content of selection.json.
@@ -54,6 +57,10 @@ def leaderboard(selection: Selection, baselines: dict[str, float], data: str) ->
     ]
     accuracies = np.array([row["validation_accuracy"] for row in shown])
     intervals = np.array([row["validation_accuracy_interval"] for row in shown])
+    if len(seeds) > 1:
+        spread = np.array([row["validation_accuracy_std"] for row in shown])
+        label = "± one standard deviation over the seeds"
+        axes.hlines(positions, accuracies - spread, accuracies + spread, color=PALE, linewidth=7, label=label)
     for label, colour, marker, members in groups:
         if any(members):
             axes.hlines(positions[members], *intervals[members].T, color=colour)

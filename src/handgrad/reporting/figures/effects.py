@@ -67,7 +67,7 @@ def paired_effects(selection: Selection, data: str) -> Figure:
     axes.set_xlabel("Percentage points, with 95% interval")
     axes.grid(axis="y", visible=False)
     handles = [
-        Line2D([], [], marker="o", color=BLUE, label="significant (McNemar, Holm)"),
+        Line2D([], [], marker="o", color=BLUE, label="significant after Holm's correction"),
         Line2D([], [], marker="o", color=INK, markerfacecolor="white", label="not distinguished"),
     ]
     figure.legend(handles=handles, loc="outside lower left", ncols=2)
