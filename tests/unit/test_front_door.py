@@ -75,6 +75,7 @@ def test_importing_handgrad_imports_no_module_of_it_and_no_pytorch():
     assert run(code) == "[]\n"
 
 
+@pytest.mark.slow
 def test_stages_that_need_no_pytorch_do_not_import_it():
     stages = ["baselines", "fetch", "figures", "facts", "render", "report", "run_times", "select"]
     imports = "; ".join(f"import handgrad.stages.{stage}" for stage in stages)
@@ -89,6 +90,7 @@ def test_no_module_of_handgrad_goes_through_the_front_door():
                 assert not {alias.name for alias in node.names} & {*PUBLIC, "*"}, path
 
 
+@pytest.mark.slow
 def test_the_example_of_the_readme_does_what_it_says():
     readme = (PACKAGE.parents[1] / "README.md").read_text()
     code = readme.split("## Use the library")[1].split("```python\n")[1].split("```")[0]

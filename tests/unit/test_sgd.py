@@ -48,6 +48,7 @@ def test_the_update_rule_has_the_bits_of_pytorchs_default_sgd(dtype, settings):
     assert all(map(torch.equal, parameters, run_default(dtype, 50, **settings)))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("threads")
 @pytest.mark.parametrize("settings", SETTINGS, ids=str)
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])

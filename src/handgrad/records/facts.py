@@ -156,9 +156,17 @@ class Certificate(TypedDict):
     runs: list[CertifiedRun]
 
 
+class SubmittedTrainer(TypedDict):
+    """A trainer from a submitted file; `our_update` if only its gradients are."""
+
+    name: str
+    our_update: bool
+
+
 class Agreement(TypedDict):
     tolerance: float
     trainers: list[str]
+    submitted: list[SubmittedTrainer]
     bit_identical: bool
     largest_loss_difference: float
     largest_parameter_difference: float
@@ -198,6 +206,8 @@ class Course(TypedDict):
     lowest_validation_loss_epoch: int
     last_accuracies: list[float]
     largest_rise: Rise
+    rises: int
+    falls: int
 
 
 class LeaderboardRow(selection.Row):
@@ -223,6 +233,8 @@ class Leaderboard(TypedDict):
     last_epochs: int
     spikes: int
     largest_rise: LeaderboardRow
+    oscillating: int
+    most_oscillating: LeaderboardRow
     equal_to_selected: int
 
 
@@ -317,6 +329,7 @@ class Training(Settings):
     different_training_losses: int
     uniform_loss: float
     window: int
+    oscillation: float
     recent_decrease: float | None
     rise_of_validation_loss: float | None
 

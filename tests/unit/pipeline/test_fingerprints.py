@@ -109,6 +109,7 @@ def test_the_names_that_the_package_offers_are_no_imports(package):
     assert fingerprints(package) == before
 
 
+@pytest.mark.slow
 def test_a_change_of_the_trainers_changes_the_fingerprints_of_few_stages(tmp_path):
     shutil.copytree(PACKAGE, tmp_path / "handgrad", ignore=shutil.ignore_patterns("__pycache__"))
     stages = ["train", "fetch", "prepare", "baselines", "compare", "select", "figures", "facts", "render"]

@@ -16,6 +16,7 @@ from handgrad.reporting.facts import assemble
 from handgrad.reporting.statements import PREDICATES, statements
 
 
+@pytest.mark.slow
 def test_every_predicate_holds_in_some_scenario_and_fails_in_another():
     outcomes = {name: set() for name in PREDICATES}
     for name in OUTCOMES:

@@ -78,6 +78,7 @@ JSON = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(
     st.builds(
         Options,

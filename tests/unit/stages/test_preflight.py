@@ -44,6 +44,7 @@ def run(tmp_path):
     return run
 
 
+@pytest.mark.slow
 def test_a_sound_experiment_passes_with_equal_bits(run):
     record = run()
     del record["arithmetic"]
