@@ -4,7 +4,7 @@
 //
 // Written by hand, as no library fits. It would have to come with a Python package, since rendering a report downloads
 // nothing: the package for dygraphs bundles a version from 2015, BokehJS alone takes 1.3 MB, plotly.js more than 4 MB.
-// They draw on a canvas, out of reach of keyboards and screen readers; here every control is a native form element.
+// They are hard to use by keyboard or screen reader; here every control is a native form element.
 "use strict";
 
 const QUANTITIES = {
@@ -150,6 +150,7 @@ function interactive(figure, { epochs, runs, seeds, left_out: leftOut, abbreviat
 
   function curve(run, rank, quantity, y) {
     const points = run[quantity].flatMap((value, i) => (value === null ? [] : [`${x(i).toFixed(1)} ${y(value).toFixed(1)}`]));
+    if (points.length === 0) return svg("g");
     const end = run.diverged || points.length === 1 ? points.slice(-1).map((at) =>
       svg("path", { ...look(rank), "stroke-dasharray": "", d: `M${at}m-4 -4l8 8m-8 0l8 -8` })) : [];
     return svg("g", {}, svg("path", { d: `M${points.join("L")}`, ...look(rank) }), ...end);

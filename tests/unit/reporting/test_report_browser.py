@@ -25,6 +25,8 @@ def page_file(tmp_path_factory):
     given["report"] |= {"title": "<script>alert(1)</script> *x* $y$ [z](http://e)"}
     given["leaderboard"]["rows"][3]["training_loss"] = None
     given["leaderboard"]["rows"][5]["training_loss"] = 1.2e-5
+    # The last run diverged in its first epoch.
+    given["curves"]["runs"][-1] |= {"diverged": True, "validation_loss": [None] * 50}
     return rendered(write_report(tmp_path_factory.mktemp("page"), given), "html")
 
 
@@ -223,6 +225,7 @@ def test_runs_are_switched_on_and_off(open_page):
     assert curves_drawn(page) == 4
     page.get_by_role("button", name="Show all").press("Enter")
     assert curves_drawn(page) == 30
+    assert page.seen["console"] == []
     assert second.is_checked()
     page.get_by_role("button", name="Show none").click()
     assert curves_drawn(page) == 0
