@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("report/**/*.j2")])
+DOCUMENTS = sorted(
+    [*ROOT.glob("*.md"), *ROOT.glob("config/*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("report/**/*.j2")]
+)
 # Placeholders for text that is not yet written.
 PLACEHOLDER = re.compile(
     r"\b(TODO|FIXME|TBD|XXX|PLACEHOLDER)\b|^\s*[A-Z]{4,}(-[A-Z]+)*\s*$|\blorem ipsum\b", re.MULTILINE

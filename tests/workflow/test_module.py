@@ -1,6 +1,7 @@
 """handgrad as a module of another workflow, in another folder, with that workflow's config and a prefix."""
 
 import shutil
+import subprocess
 
 import yaml
 from helpers.projects import copy_project, result_files, snakemake
@@ -56,11 +57,47 @@ def test_another_workflow_gets_the_same_report(finished_run, small_config, tmp_p
     assert (thesis / "thesis.md").read_bytes() == files["report.md"]
 
 
-def test_a_snakefile_without_its_templates_says_what_to_do(small_config, tmp_path):
-    handgrad = copy_project(tmp_path / "handgrad", small_config)
-    # As for a remote module: the included files are there, but the files that they read are not.
-    shutil.rmtree(handgrad / "workflow/schemas")
-    result = snakemake(handgrad, "--cores", "1")
+REMOTE = """
+from snakemake.sourcecache import LocalGitFile
+
+
+configfile: "thesis.yaml"
+
+
+module handgrad:
+    snakefile:
+        LocalGitFile({repository!r}, "handgrad/Snakefile", ref="main")
+    config:
+        config["network"]
+
+
+use rule * from handgrad
+"""
+
+
+def test_a_module_of_a_git_repository_uses_the_templates_of_the_installed_clone(small_config, tmp_path):
+    """As with github(...), only the files that the Snakefile includes are fetched."""
+    repository = tmp_path / "repository"
+    copy_project(repository / "handgrad", small_config)
+    for command in (
+        ["init", "--quiet", "--initial-branch=main"],
+        ["add", "."],
+        ["commit", "--quiet", "-m", "x"],
+    ):
+        author = ["-c", "user.name=Ada", "-c", "user.email=ada@example.org"]
+        subprocess.run(["git", "-C", repository, *author, *command], check=True)
+    installed = copy_project(tmp_path / "installed", small_config)
+    thesis = tmp_path / "thesis"
+    thesis.mkdir()
+    (thesis / "Snakefile").write_text(REMOTE.format(repository=str(repository)))
+    (thesis / "thesis.yaml").write_text(yaml.safe_dump({"network": small_config}))
+    options = ["--dry-run", "--printshellcmds", "all"]
+    result = snakemake(thesis, *options, PYTHONPATH=str(installed / "src"))
+    assert result.returncode == 0, result.stdout
+    assert f"--template={installed}/report/report.md.j2" in result.stdout
+
+    shutil.rmtree(installed / "workflow/schemas")
+    result = snakemake(thesis, *options, PYTHONPATH=str(installed / "src"))
     assert result.returncode == 1
-    assert "without its templates and schema; clone handgrad" in result.stdout
+    assert "templates and schema are neither beside its Snakefile" in result.stdout
     assert "Traceback" not in result.stdout

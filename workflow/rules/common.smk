@@ -10,6 +10,7 @@ import yaml
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
+import handgrad
 from handgrad.errors import ConfigError
 from handgrad.hyperparameters import run_path
 from handgrad.pipeline.config import (
@@ -30,15 +31,24 @@ from handgrad.pipeline.needs import disk_mb, training_mb
 from handgrad.pipeline.submissions import take_trainers
 from handgrad.stages.command_line import flags
 
+
+def clone():
+    """The clone that contains this Snakefile or, for a remote module, the one that handgrad is installed from."""
+    snakefile, package = Path(str(workflow.current_basedir)), Path(handgrad.__file__)
+    for folder in (snakefile.parents[1], package.parents[2]):
+        if (folder / "workflow/schemas").is_dir():
+            return folder
+    raise WorkflowError(
+        f"handgrad's templates and schema are neither beside its Snakefile, loaded from {snakefile}, nor beside "
+        f"the package, installed in {package.parent}; install handgrad from a clone, pip install -e "
+        "(docs/cluster.md)"
+    )
+
+
 # Relative when the project runs in its own folder, so that moving the folder reruns nothing.
-ROOT = Path(os.path.relpath(Path(str(workflow.current_basedir)).parents[1]))
+ROOT = Path(os.path.relpath(clone()))
 if ROOT != Path():
     ROOT = ROOT.resolve()
-if not (ROOT / "workflow/schemas").is_dir():
-    raise WorkflowError(
-        f"handgrad's Snakefile was loaded from {workflow.current_basedir}, without its templates and schema; "
-        "clone handgrad and name the clone's Snakefile in the module (docs/cluster.md)"
-    )
 if workflow.storage_settings and workflow.storage_settings.default_storage_provider:
     raise WorkflowError(
         "handgrad's steps share their files on one file system; leave out --default-storage-provider "
