@@ -12,6 +12,7 @@ COMMANDS = {
         "handgrad.checking.command",
         "check the backpropagation of scripts and notebooks, and name mistakes",
     ),
+    "curves": ("handgrad.stages.curves", "plot the trainings that are running, in the terminal"),
     "verify": ("handgrad.stages.verify", "check a results folder against the hashes that it records"),
 }
 

@@ -4,7 +4,8 @@ import csv
 import logging
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -65,10 +66,10 @@ def main(options: Options) -> None:
     torch.manual_seed(options.seed)
     model = MyMLP(training.inputs.shape[1], options.hidden, classes, options.activation)
     model.to(device, DTYPES[options.dtype])
-    history = run_trainer(options, model, training, validation)
+    with growing_history(options.output_history) as record:
+        history = run_trainer(options, model, training, validation, record)
 
     write_model(options.output_model, model)
-    write_history(options.output_history, history)
     write_predictions(options.output_predictions, model, validation)
     write_json(options.output_metrics, metrics(options, model, history))
     checkpoint_path(options).unlink(missing_ok=True)
@@ -98,8 +99,17 @@ def read_batches(
     return Batches(inputs, labels, batch_size or len(inputs), shuffle_seed=shuffle_seed)
 
 
-def run_trainer(options: Options, model: MyMLP, training: Batches, validation: Batches) -> History:
-    """Train with the trainer given in the options, resuming from and writing checkpoints if enabled."""
+def run_trainer(
+    options: Options,
+    model: MyMLP,
+    training: Batches,
+    validation: Batches,
+    record: Callable[[History], None],
+) -> History:
+    """Train with the trainer given in the options, resuming from and writing checkpoints if enabled.
+
+    `record` is called with the history after each epoch.
+    """
     history = History()
     momentum_buffers: list[Tensor | None] = [None for _ in model.parameters()]
     checkpoint = checkpoint_path(options)
@@ -107,8 +117,10 @@ def run_trainer(options: Options, model: MyMLP, training: Batches, validation: B
     if options.checkpoint_every:
         settings = settings_hash(training_settings(options), [options.train_data, options.validation_data])
         history, momentum_buffers = load_checkpoint(checkpoint, settings, model)
+    record(history)
 
     def after_epoch(history: History) -> None:
+        record(history)
         if options.checkpoint_every and history.epochs % options.checkpoint_every == 0:
             save_checkpoint(checkpoint, settings, model, momentum_buffers, history)
 
@@ -158,13 +170,27 @@ def write_model(path: Path, model: MyMLP) -> None:
         temporary.write_bytes(save({name: tensor.cpu() for name, tensor in model.state_dict().items()}))
 
 
-def write_history(path: Path, history: History) -> None:
+@contextmanager
+def growing_history(path: Path) -> Iterator[Callable[[History], None]]:
+    """Yield a function that appends the new epochs of a history to a file; `handgrad curves` reads it.
+
+    The file grows under its temporary name, and gets its final name when the training is complete.
+    """
     columns = ("training_loss", "validation_loss", "training_accuracy", "validation_accuracy")
+    written = 0
+
     with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(("epoch", *columns))
-        values = zip(*(getattr(history, column) for column in columns), strict=True)
-        writer.writerows((epoch, *row) for epoch, row in enumerate(values, start=1))
+
+        def record(history: History) -> None:
+            nonlocal written
+            for epoch in range(written + 1, history.epochs + 1):
+                writer.writerow((epoch, *(getattr(history, column)[epoch - 1] for column in columns)))
+            written = history.epochs
+            file.flush()
+
+        yield record
 
 
 def write_predictions(path: Path, model: MyMLP, validation: Batches) -> None:
