@@ -62,7 +62,8 @@ def start_up(folder: Path, prepared: Path, turns: int) -> pandas.DataFrame:
         "lr": 0.01, "weight_decay": 0.01, "momentum": 0.9, "seed": 256, "epochs": 1,
         "batch_size": 64, "shuffle": False, "hidden": [8], "activation": "relu",
         "dtype": "float64", "device": "cpu", "threads": 1,
-        "gradient_check_every": 0, "checkpoint_every": 0, "output_model": "m", "output_history": "h",
+        "gradient_check_every": 0, "checkpoint_every": 0, "keep": "last",
+        "output_model": "m", "output_history": "h",
         "output_metrics": "e", "output_predictions": "p",
     }  # fmt: skip
     commands = {"import torch": ["-c", "import torch"]} | {

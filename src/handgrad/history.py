@@ -32,6 +32,30 @@ class History:
                 return epoch
         return None
 
+    @property
+    def best_epoch(self) -> int | None:
+        """The epoch (counted from 1) with the best validation, see `better`; None if there is none."""
+        best = None
+        for epoch in range(1, self.epochs + 1):
+            if self.better(epoch, best):
+                best = epoch
+        return best
+
+    def better(self, epoch: int, other: int | None) -> bool:
+        """Whether validation was better after `epoch` than after the `other`, or than after none.
+
+        The higher accuracy is better, then the lower loss. An epoch with a loss that is NaN or infinite is
+        never better, nor is one without validation.
+        """
+        if not self.validation_loss or not (
+            math.isfinite(self.training_loss[epoch - 1]) and math.isfinite(self.validation_loss[epoch - 1])
+        ):
+            return False
+        return other is None or self._merit(epoch) > self._merit(other)
+
+    def _merit(self, epoch: int) -> tuple[float, float]:
+        return self.validation_accuracy[epoch - 1], -self.validation_loss[epoch - 1]
+
     def line(self) -> str:
         """The metrics of the last epoch, formatted as one line."""
         line = f"training loss {self.training_loss[-1]:.6g}, accuracy {self.training_accuracy[-1]:.4f}"

@@ -52,6 +52,7 @@ def config(**changes):
             "trainers": ["train", "train_manual_update", "train_manual_backprop"],
             "seeds": [256],
             "checkpoint_every": 0,
+            "keep": "last",
         },
         "hyperparameters": [
             {"lr": lr, "weight_decay": weight_decay, "momentum": momentum}

@@ -78,6 +78,7 @@ def write_run(
         "seed": seed,
         "epochs": epochs,
         "parameters": 10,
+        "kept_epoch": epochs,
         "diverged": diverged_epoch is not None,
         "diverged_epoch": diverged_epoch,
         "training_loss": None if diverged_epoch else 0.9 * validation_loss,

@@ -53,6 +53,17 @@ def with_losses(training, validation):
     return {"histories": rows}
 
 
+def with_best_epochs(seeds=(256,)):
+    """Histories in which the runner-up was more accurate in its fifth epoch than any other run."""
+    chosen = selection(seeds=seeds)
+    rows = histories(chosen)
+    for row in rows:
+        row["validation_accuracy"][9] += 0.01
+    for row in rows[len(seeds) : 2 * len(seeds)]:
+        row["validation_accuracy"][4] = 0.93
+    return rows
+
+
 def differing_seeds():
     given = selection(seeds=(1, 2))
     for row in given["ranking"]:
@@ -130,6 +141,17 @@ MORE = {
         "selection": selection(
             grid((0.01, 0.0, 0.0, 0.85), (0.01, 0.9, 0.0, 0.5), (1.0, 0.0, 0.0, 0.5)), diverged=1
         )
+    },
+    # The best epoch.
+    "the best epoch in the middle": {"histories": with_best_epochs()},
+    "the best epoch of each run kept": {
+        "config": config(training=config()["training"] | {"keep": "best"}),
+        "histories": with_best_epochs(),
+    },
+    "the best epoch of each run kept, with seeds": {
+        "config": config(training=config()["training"] | {"keep": "best"}),
+        "selection": selection(seeds=(1, 2)),
+        "histories": with_best_epochs(seeds=(1, 2)),
     },
     "seeds that differ": {"selection": differing_seeds()},
     "diverged with seeds": {

@@ -53,3 +53,19 @@ def test_the_plot_shows_losses_and_accuracies_over_the_epochs():
     assert list(accuracy.lines[0].get_ydata()) == [0.5, 0.55]
     assert (loss.get_ylabel(), accuracy.get_ylabel(), loss.get_xlabel()) == ("loss", "accuracy", "epoch")
     plt.close("all")
+
+
+def test_the_best_epoch_has_the_highest_accuracy_then_the_lowest_loss_then_comes_first():
+    assert History([1, 1, 1], [0.3, 0.5, 0.4], [0.5] * 3, [0.7, 0.8, 0.8]).best_epoch == 3
+    assert History([1, 1, 1], [0.3, 0.4, 0.4], [0.5] * 3, [0.7, 0.8, 0.8]).best_epoch == 2
+
+
+def test_epochs_with_a_loss_that_is_not_finite_are_never_the_best():
+    inf = float("inf")
+    assert History([1, 1, inf], [0.3, float("nan"), 0.1], [0.5] * 3, [0.7, 0.8, 0.9]).best_epoch == 1
+    assert History([inf], [inf], [0.5], [0.5]).best_epoch is None
+
+
+def test_without_validation_there_is_no_best_epoch():
+    assert History([1.0], [], [0.5], []).best_epoch is None
+    assert History().best_epoch is None

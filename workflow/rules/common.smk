@@ -119,6 +119,7 @@ def training_settings(config):
         "threads": config["training"]["threads"],
         "gradient_check_every": config["gradients"]["check_every"],
         "checkpoint_every": config["training"]["checkpoint_every"],
+        "keep": config["training"]["keep"],
     }
 
 

@@ -52,8 +52,9 @@ def disk_mb(config: dict[str, Any], runs: Iterable[Combination]) -> int:
     """An upper bound on the disk space for the results; `runs` contains the combination of each run."""
     classes = len(config["data"]["classes"])
     values = sum(parameters([INPUTS, *combination.hidden, classes]) for combination in runs)
-    # A checkpoint also contains momentum buffers, and the next one is written before the old one is replaced.
-    copies = 5 if config["training"]["checkpoint_every"] else 1
+    # A checkpoint also contains momentum buffers and the parameters of the best epoch, and the next one is
+    # written before the old one is replaced.
+    copies = 7 if config["training"]["checkpoint_every"] else 1
     models = values * len(config["training"]["trainers"]) * ITEM_BYTES[config["dtype"]]
     drawn_few = config["data"]["source"] == "synthetic" and config["data"]["images_per_class"] is not None
     archives = images(config) * INPUTS / MB if drawn_few else ARCHIVES_MB

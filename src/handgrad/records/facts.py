@@ -334,6 +334,21 @@ class Training(Settings):
     rise_of_validation_loss: float | None
 
 
+class Stopping(TypedDict):
+    """The best epoch of the selected run, and what is selected if all runs stop after their best epochs."""
+
+    epochs: int
+    best_epoch: int
+    best_accuracy: float
+    best_loss: float
+    last_accuracy: float
+    last_loss: float
+    gain: float
+    selected: Settings
+    selected_accuracy: float
+    same_selection: bool
+
+
 class CurveOfRun(TypedDict):
     label: str
     diverged: bool
@@ -460,6 +475,7 @@ class Facts(TypedDict):
     shrinkage: list[Shrinkage]
     health: Health
     training: Training
+    stopping: Stopping
     curves: Curves
     evaluation: EvaluationResult
     baselines: Baselines

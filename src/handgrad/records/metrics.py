@@ -1,4 +1,4 @@
-"""metrics.json: the settings of a run, and its metrics after the last epoch."""
+"""metrics.json: the settings of a run, and its metrics after the epoch whose parameters were kept."""
 
 from handgrad.hyperparameters import Settings
 
@@ -9,6 +9,7 @@ class Metrics(Settings):
     seed: int
     trainer: str
     parameters: int
+    kept_epoch: int
     diverged: bool
     diverged_epoch: int | None
     training_loss: float | None

@@ -4,10 +4,13 @@ Fractions are between 0 and 1; non-finite values are None.
 """
 
 import math
+import statistics
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from itertools import pairwise
 from typing import Any, cast
 
+from handgrad.history import History
 from handgrad.hyperparameters import HYPERPARAMETERS, Combination, run_path, shown_in
 from handgrad.records.baselines import Baselines
 from handgrad.records.comparison import Comparison
@@ -83,6 +86,7 @@ def assemble(
         "shrinkage": _shrinkage(leaderboard["rows"], summary),
         "health": _health([_run(history) for history in histories]),
         "training": _training(histories, selection["selected"]["run"], summary),
+        "stopping": _stopping(histories, selection, shown),
         "curves": curves(leaderboard["rows"], _by_combination(histories), shown),
         "evaluation": _evaluation(evaluation),
         "baselines": _baselines(evaluation, baselines),
@@ -600,6 +604,53 @@ def _training(histories: Sequence[Record], selected: str, summary: Summary) -> R
         if run["lowest_validation_loss"]
         else None,
     }
+
+
+def _stopping(histories: Sequence[Record], selection: Selection, names: Sequence[str]) -> Record:
+    """Return what stopping each training after its best epoch would have changed, or has changed.
+
+    `selected` is the combination with the best mean validation accuracy over its seeds at those epochs.
+    """
+    chosen = next(history for history in histories if history["run"] == selection["selected"]["run"])
+    course = _history(chosen)
+    best_epoch = course.best_epoch
+    diverged = {Combination.of(row) for row in selection["ranking"] if row["diverged"]}
+    accuracies = {
+        combination: _mean_best_accuracy(group)
+        for combination, group in _by_combination(histories).items()
+        if combination not in diverged
+    }
+    # In the order of the ranking, so that a tie stays with the combination that is selected now.
+    order = [one for row in selection["ranking"] if (one := Combination.of(row)) in accuracies]
+    selected = max(order, key=accuracies.__getitem__)
+    assert best_epoch is not None
+    return {
+        "epochs": course.epochs,
+        "best_epoch": best_epoch,
+        "best_accuracy": course.validation_accuracy[best_epoch - 1],
+        "best_loss": course.validation_loss[best_epoch - 1],
+        "last_accuracy": course.validation_accuracy[-1],
+        "last_loss": course.validation_loss[-1],
+        "gain": course.validation_accuracy[best_epoch - 1] - course.validation_accuracy[-1],
+        "selected": selected.settings(names),
+        "selected_accuracy": accuracies[selected],
+        "same_selection": selected == Combination.of(selection["selected"]),
+    }
+
+
+def _mean_best_accuracy(histories: Sequence[Record]) -> float:
+    courses = [_history(history) for history in histories]
+    return statistics.fmean(course.validation_accuracy[(course.best_epoch or 0) - 1] for course in courses)
+
+
+def _history(history: Record) -> History:
+    """The history of a run, with NaN for values that are not finite."""
+    return History(
+        **{
+            column.name: [math.nan if value is None else value for value in history[column.name]]
+            for column in fields(History)
+        }
+    )
 
 
 def _evaluation(evaluation: Evaluation) -> Record:

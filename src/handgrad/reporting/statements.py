@@ -221,6 +221,24 @@ def several_seeds(facts: Facts) -> bool:
 
 
 @predicate
+def best_epoch_kept(facts: Facts) -> bool:
+    """The model of a run is that of its best validation epoch."""
+    return facts["config"]["training"]["keep"] == "best"
+
+
+@predicate
+def best_epoch_was_last(facts: Facts) -> bool:
+    """Validation of the selected run was best after its last epoch."""
+    return facts["stopping"]["best_epoch"] == facts["stopping"]["epochs"]
+
+
+@predicate
+def stopping_changes_selection(facts: Facts) -> bool:
+    """With the models of the best epochs, another combination is selected than with those that were kept."""
+    return not facts["stopping"]["same_selection"]
+
+
+@predicate
 def seeds_outweigh_images(facts: Facts) -> bool:
     """Seeds contribute more than images to the variance of the selected combination's mean accuracy."""
     share = facts["leaderboard"]["rows"][0]["seeds_share"]

@@ -46,6 +46,7 @@ class Options(Combination):
     threads: int
     gradient_check_every: Annotated[int, "epochs; 0: never"]
     checkpoint_every: Annotated[int, "epochs; 0: never"]
+    keep: Annotated[Literal["last", "best"], "the epoch whose parameters are the result"]
     output_model: Path
     output_history: Path
     output_metrics: Path
@@ -108,26 +109,33 @@ def run_trainer(
 ) -> History:
     """Train with the trainer given in the options, resuming from and writing checkpoints if enabled.
 
-    `record` is called with the history after each epoch.
+    The model ends with the parameters of the last or the best epoch, see the option `keep`; `record` is
+    called with the history after each epoch.
     """
     history = History()
+    best: dict[str, Tensor] = {}
     momentum_buffers: list[Tensor | None] = [None for _ in model.parameters()]
     checkpoint = checkpoint_path(options)
     settings = ""
     if options.checkpoint_every:
         settings = settings_hash(training_settings(options), [options.train_data, options.validation_data])
-        history, momentum_buffers = load_checkpoint(checkpoint, settings, model)
+        history, momentum_buffers, best = load_checkpoint(checkpoint, settings, model)
     record(history)
+    best_epoch = history.best_epoch
 
     def after_epoch(history: History) -> None:
+        nonlocal best_epoch
         record(history)
+        if options.keep == "best" and history.better(history.epochs, best_epoch):
+            best_epoch = history.epochs
+            best.update({name: tensor.clone() for name, tensor in model.state_dict().items()})
         if options.checkpoint_every and history.epochs % options.checkpoint_every == 0:
-            save_checkpoint(checkpoint, settings, model, momentum_buffers, history)
+            save_checkpoint(checkpoint, settings, model, momentum_buffers, history, best)
 
     more = {}
     if options.trainer == "train_manual_backprop":
         more = {"gradient_check_every": options.gradient_check_every}
-    return trainer_of(options)(
+    history = trainer_of(options)(
         options.epochs,
         **options.sgd,
         model=model,
@@ -139,6 +147,9 @@ def run_trainer(
         after_epoch=after_epoch,
         **more,
     )
+    if best:
+        model.load_state_dict(best)
+    return history
 
 
 def trainer_of(options: Options) -> Callable[..., History]:
@@ -160,7 +171,7 @@ def checkpoint_path(options: Options) -> Path:
 
 def training_settings(options: Options) -> dict[str, object]:
     """Return the settings that a checkpoint depends on, besides the data."""
-    others = ("trainer", "seed", "dtype", "device", "threads")
+    others = ("trainer", "seed", "dtype", "device", "threads", "keep")
     settings = {name: getattr(options, name) for name in (*HYPERPARAMETERS, *others)}
     return settings | {"code": fingerprint("train")}
 
@@ -204,10 +215,12 @@ def write_predictions(path: Path, model: MyMLP, validation: Batches) -> None:
 
 
 def metrics(options: Options, model: MyMLP, history: History) -> Metrics:
-    """Return the run's settings and its metrics after the last epoch, None where not finite."""
+    """Return the run's settings and its metrics after the epoch that was kept, None where not finite."""
+    kept_epoch = (options.keep == "best" and history.best_epoch) or history.epochs
 
-    def last(values: list[float]) -> float | None:
-        return values[-1] if math.isfinite(values[-1]) else None
+    def kept(values: list[float]) -> float | None:
+        value = values[kept_epoch - 1]
+        return value if math.isfinite(value) else None
 
     finite = all(bool(parameter.isfinite().all()) for parameter in model.parameters())
     diverged_epoch = history.diverged_epoch or (None if finite else history.epochs)
@@ -219,12 +232,13 @@ def metrics(options: Options, model: MyMLP, history: History) -> Metrics:
         "trainer": options.trainer,
         "epochs": history.epochs,
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
+        "kept_epoch": kept_epoch,
         "diverged": diverged_epoch is not None,
         "diverged_epoch": diverged_epoch,
-        "training_loss": last(history.training_loss),
-        "validation_loss": last(history.validation_loss),
-        "training_accuracy": last(history.training_accuracy),
-        "validation_accuracy": last(history.validation_accuracy),
+        "training_loss": kept(history.training_loss),
+        "validation_loss": kept(history.validation_loss),
+        "training_accuracy": kept(history.training_accuracy),
+        "validation_accuracy": kept(history.validation_accuracy),
     }
 
 

@@ -42,6 +42,7 @@ def test_defaults_are_filled_in():
         "trainers": ["train", "train_manual_update", "train_manual_backprop"],
         "seeds": [256],
         "checkpoint_every": 0,
+        "keep": "last",
     }
     assert config["model"] == {"hidden": [512, 128, 32], "activation": "relu"}
     assert config["data"]["classes"] == ["airplane", "bird"]

@@ -21,6 +21,7 @@ from handgrad.reporting.facts import assemble
 
 pytestmark = pytest.mark.slow  # a hundred reports
 HYPERPARAMETERS = ("lr", "weight_decay", "momentum")
+SETTINGS = (*HYPERPARAMETERS, "dampening", "nesterov", "batch_size", "epochs", "hidden", "activation")
 
 
 # Quantities computed from the files.
@@ -85,6 +86,34 @@ def choice(r):
 
 def runner_up_p(r):
     return r["selection"]["runner_up"]["test"]["p_value_holm"]
+
+
+def kept_best(r):
+    return r["config"]["training"]["keep"] == "best"
+
+
+def best_epoch(run):
+    """The epoch with the highest validation accuracy, then the lowest loss, of a history."""
+    columns = zip(run["training_loss"], run["validation_loss"], run["validation_accuracy"], strict=True)
+    merits = {
+        epoch: (accuracy, -loss)
+        for epoch, (training, loss, accuracy) in enumerate(columns, start=1)
+        if training is not None and loss is not None
+    }
+    return max(merits, key=merits.get, default=0)
+
+
+def last_is_best(r):
+    (run,) = (run for run in r["histories"] if run["run"] == r["selection"]["selected"]["run"])
+    return best_epoch(run) == len(run["training_loss"])
+
+
+def changes_selection(r):
+    means = []
+    for row in finished(r):
+        runs = [run for run in r["histories"] if all(run.get(name) == row.get(name) for name in SETTINGS)]
+        means.append(sum(run["validation_accuracy"][best_epoch(run) - 1] for run in runs) / len(runs))
+    return max(means) > means[0] + 1e-12
 
 
 def by_seeds(r):
@@ -515,7 +544,9 @@ SENTENCES = {
     "only the selected combination is right": lambda r: choice(r) and seeds(r) == 1,
     "distinguished**: another draw of validation images could have": lambda r: undecided(r) and seeds(r) == 1,
     "other seeds or another draw of validation images could have": lambda r: undecided(r) and seeds(r) > 1,
-    "The difference is more than §.": lambda r: choice(r) and not undecided(r),
+    "The difference is more than the draw of the validation images explains": lambda r: (
+        choice(r) and not undecided(r) and seeds(r) == 1
+    ),
     "The difference is more than the draw of seeds and validation images explains": lambda r: (
         choice(r) and not undecided(r) and seeds(r) > 1
     ),
@@ -656,6 +687,16 @@ SENTENCES = {
     "has all of them, with all digits": lambda r: several(r) and runs(r) > 50,
     "seeds that counts": lambda r: seeds(r) > 1,
     "it is the model of the one that is best on validation": lambda r: seeds(r) > 1,
+    "model after the epoch with the best validation accuracy counts": kept_best,
+    "There is no early stopping": lambda r: not kept_best(r),
+    "Validation was best after the last epoch": last_is_best,
+    "**Its best epoch was kept:**": lambda r: kept_best(r) and not last_is_best(r),
+    "so its validation accuracy is biased upwards": lambda r: kept_best(r) and not last_is_best(r),
+    "**Stopping at its best epoch** would": lambda r: not kept_best(r) and not last_is_best(r),
+    "so a part of that is chance": lambda r: not kept_best(r) and not last_is_best(r),
+    "**another combination would have been selected**": changes_selection,
+    "Selection** is by the accuracy after the best epoch": kept_best,
+    "Selection** is by the accuracy after the last epoch": lambda r: not kept_best(r),
     "bands their range": lambda r: seeds(r) > 1,
     "say how far other seeds could have moved it": lambda r: seeds(r) > 1,
     "are compared by a paired t-test": lambda r: seeds(r) > 1,

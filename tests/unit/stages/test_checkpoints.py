@@ -19,23 +19,26 @@ def make_model(seed):
 def saved(tmp_path):
     path = tmp_path / "run" / "checkpoint.safetensors"
     momentum_buffers = [torch.full((3, 4), 0.1, dtype=torch.float64), None, None, None]
-    save_checkpoint(path, "settings", make_model(1), momentum_buffers, HISTORY)
+    save_checkpoint(path, "settings", make_model(1), momentum_buffers, HISTORY, make_model(4).state_dict())
     return path
 
 
 def assert_left_aside(path, settings="settings"):
     model = make_model(2)
-    assert load_checkpoint(path, settings, model) == (History(), [None] * 4)
+    assert load_checkpoint(path, settings, model) == (History(), [None] * 4, {})
     assert all(map(torch.equal, model.parameters(), make_model(2).parameters()))
 
 
 def test_a_checkpoint_brings_back_parameters_momentum_and_history(saved):
     model = make_model(2)
-    history, momentum_buffers = load_checkpoint(saved, "settings", model)
+    history, momentum_buffers, best = load_checkpoint(saved, "settings", model)
     assert history == HISTORY
     assert all(map(torch.equal, model.parameters(), make_model(1).parameters()))
     assert momentum_buffers[0].tolist() == [[0.1] * 4] * 3
     assert momentum_buffers[1:] == [None] * 3
+    assert {name: tensor.tolist() for name, tensor in best.items()} == {
+        name: tensor.tolist() for name, tensor in make_model(4).state_dict().items()
+    }
 
 
 def test_without_a_checkpoint_training_starts_at_the_first_epoch(tmp_path):
@@ -64,7 +67,7 @@ def test_a_checkpoint_with_any_byte_changed_is_left_aside(saved):
 
 def test_a_newer_checkpoint_takes_the_place_of_the_older_one(saved):
     newer = History([0.7, 0.6, 0.5], [0.8, 0.7, 0.6], [0.5] * 3, [0.5] * 3)
-    save_checkpoint(saved, "settings", make_model(3), [None] * 4, newer)
+    save_checkpoint(saved, "settings", make_model(3), [None] * 4, newer, {})
     assert load_checkpoint(saved, "settings", make_model(2))[0] == newer
     assert [path.name for path in saved.parent.iterdir()] == ["checkpoint.safetensors"]
 

@@ -47,6 +47,7 @@ def command(data, folder, **options):
         "threads": 1,
         "gradient_check_every": 0,
         "checkpoint_every": 0,
+        "keep": "last",
     } | options
     options |= {f"{name}_data": data / f"{name}.safetensors" for name in ("train", "validation")}
     options |= {f"output_{name.split('.')[0].split('_')[-1]}": folder / name for name in FILES}
@@ -122,6 +123,45 @@ def test_a_killed_training_continues_and_ends_with_the_same_bytes(data, tmp_path
     assert "continuing after epoch" in log
     assert contents(killed) == contents(tmp_path / "whole")
     assert not (killed / "checkpoint.safetensors").exists()
+
+
+# With this learning rate, validation is best after an epoch in the middle.
+TURNING = {"epochs": 9, "lr": 0.3, "momentum": 0.9, "hidden": [8], "batch_size": 16}
+
+
+@pytest.mark.parametrize("trainer", TRAINERS)
+def test_the_best_epoch_is_kept_as_if_training_had_stopped_there(data, tmp_path, trainer):
+    status, log = train(data, tmp_path / "best", trainer=trainer, keep="best", **TURNING)
+    assert status == 0, log
+    rows = list(csv.DictReader((tmp_path / "best/history.csv").open()))
+    assert len(rows) == 9
+    best = max(rows, key=lambda row: (float(row["validation_accuracy"]), -float(row["validation_loss"])))
+    metrics = json.loads((tmp_path / "best/metrics.json").read_text())
+    assert metrics["kept_epoch"] == int(best["epoch"])
+    assert 1 < metrics["kept_epoch"] < 9
+    assert metrics["validation_loss"] == float(best["validation_loss"])
+    # Independently: the same training with as many epochs, by PyTorch.
+    train(data, tmp_path / "stopped", trainer="train", **TURNING | {"epochs": metrics["kept_epoch"]})
+    for name in ("model.safetensors", "validation_predictions.csv"):
+        assert (tmp_path / "best" / name).read_bytes() == (tmp_path / "stopped" / name).read_bytes()
+
+
+def test_a_resumed_training_still_keeps_the_best_epoch(data, tmp_path):
+    options = TURNING | {"keep": "best", "checkpoint_every": 1, "epochs": 400}
+    assert train(data, tmp_path / "whole", **options)[0] == 0
+    assert json.loads((tmp_path / "whole/metrics.json").read_text())["kept_epoch"] < 100
+    killed = tmp_path / "killed"
+    killed.mkdir()
+    with subprocess.Popen(command(data, killed, **options), stderr=subprocess.PIPE, text=True) as job:
+        for line in job.stderr:
+            if line.startswith("epoch 200/"):
+                break
+        job.send_signal(signal.SIGKILL)
+    status, log = train(data, killed, **options)
+    assert status == 0
+    assert "continuing after epoch" in log
+    assert contents(killed) == contents(tmp_path / "whole")
+    assert sorted(path.name for path in killed.iterdir()) == sorted(FILES)
 
 
 @pytest.mark.parametrize("change", ["damaged", "of other settings"])
