@@ -107,7 +107,7 @@ def check(training):
         assert by_hand.numpy().tobytes() == expected.numpy().tobytes(), name
 
 
-@settings(max_examples=80, deadline=None, derandomize=True)
+@settings(max_examples=40, deadline=None, derandomize=True)
 @given(trainings())
 def test_any_module_has_the_bits_of_torch_sgd(training):
     check(training)

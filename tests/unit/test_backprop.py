@@ -151,7 +151,12 @@ def test_gradients_of_random_networks_are_those_of_autograd(n_l, samples, seed, 
 
 @pytest.mark.parametrize("dtype", [float64, torch.float32])
 @pytest.mark.parametrize(
-    ("n_inputs", "hidden", "classes"), [(2, (3,), 2), (576, (128, 32), 10), (3072, (512, 128, 32), 2)]
+    ("n_inputs", "hidden", "classes"),
+    [
+        (2, (3,), 2),
+        (576, (128, 32), 10),
+        pytest.param(3072, (512, 128, 32), 2, marks=pytest.mark.slow),
+    ],
 )
 def test_cross_entropy_with_relu_has_the_bits_of_autograd(n_inputs, hidden, classes, dtype, threads):
     torch.manual_seed(2)

@@ -48,7 +48,12 @@ def threads(request):
 
 @pytest.mark.parametrize("dtype", [float64, torch.float32])
 @pytest.mark.parametrize(
-    ("n_inputs", "hidden", "classes"), [(2, (3,), 2), (576, (128, 32), 10), (3072, (512, 128, 32), 2)]
+    ("n_inputs", "hidden", "classes"),
+    [
+        (2, (3,), 2),
+        (576, (128, 32), 10),
+        pytest.param(3072, (512, 128, 32), 2, marks=pytest.mark.slow),
+    ],
 )
 def test_the_classifier_has_the_bits_of_autograd(n_inputs, hidden, classes, dtype, threads):
     torch.manual_seed(1)
