@@ -1,9 +1,10 @@
-"""The documents contain no placeholders and no dead links."""
+"""The documents contain no placeholders and no dead links, and describe every section of the config."""
 
 import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = sorted(
@@ -30,3 +31,10 @@ def test_every_relative_link_leads_to_a_file(path):
     links = re.findall(r"\]\(([^)#:{ ]+)\)", path.read_text(encoding="utf-8"))
     if path.suffix == ".md":
         assert [link for link in links if not (path.parent / link).exists()] == []
+
+
+def test_the_config_readme_describes_every_key_of_the_config():
+    text = (ROOT / "config/README.md").read_text(encoding="utf-8")
+    first_cells = re.findall(r"^\| (`.*?) \|", text, re.MULTILINE)
+    described = [key for cell in first_cells for key in re.findall(r"`(\w+)`", cell)]
+    assert described == list(yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8")))
