@@ -3,9 +3,9 @@
 * Start-up: time of a one-epoch training on 64 images, relative to `python -c "import torch"`, in turns.
 * Efficiency: for the default run with `--cores 2`, the floor (see training.py) of all its trainings divided
   by wall time x cores. The floor is measured before and after, on one core alone and on both at once.
-* Growth: for 10, 100, 1,000 and 10,000 combinations x 3 trainers, the time of `snakemake --dry-run` relative
-  to that of a bare Snakefile with as many jobs and files, in turns, and its memory; then the time of the
-  stages from the comparison to the report. Only one tiny network is trained, and its files are copied for
+* Growth: for 10, 100, 1,000 and 10,000 combinations x 3 trainers, the processor time of `snakemake --dry-run`
+  relative to that of a bare Snakefile with as many jobs and files, in turns, and its memory; then the time of
+  the stages from the comparison to the report. Only one tiny network is trained, and its files are copied for
   every run.
 * Proof: the time to train 20 combinations, two of them with all three trainers, relative to training them
   with one trainer alone, in turns.
@@ -25,6 +25,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas
 import torch
@@ -103,7 +104,7 @@ def efficiency(folder: Path) -> pandas.Series:
     with multiprocessing.get_context("spawn").Pool(CORES) as pool:
         alone += [pool.apply(floor_epoch)]
         together += pool.map(floor_epoch, range(CORES), chunksize=1)
-        wall, _ = snakemake(folder)
+        wall = snakemake(folder).wall
         alone += [pool.apply(floor_epoch)]
         together += pool.map(floor_epoch, range(CORES), chunksize=1)
     metrics = [json.loads(path.read_text()) for path in folder.glob("results/runs/**/metrics.json")]
@@ -135,15 +136,23 @@ def tiny_config(combinations: int) -> dict:
     }
 
 
-def snakemake(folder: Path, *options: str) -> tuple[float, float]:
-    """Run Snakemake in `folder` and return the elapsed time in seconds and its peak memory in MB."""
+class Usage(NamedTuple):
+    """Elapsed and processor time in seconds, and peak memory in MB."""
+
+    wall: float
+    cpu: float
+    memory: float
+
+
+def snakemake(folder: Path, *options: str) -> Usage:
     start = time.perf_counter()
     command = [sys.executable, "-m", "snakemake", "--quiet", "all", "--cores", str(CORES), *options]
     process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
     if status != 0:
         sys.exit(f"failed in {folder}: {' '.join(command)}")
-    return time.perf_counter() - start, usage.ru_maxrss / 1024
+    wall = time.perf_counter() - start
+    return Usage(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
 
 
 def make_project(folder: Path, config: dict) -> None:
@@ -188,16 +197,16 @@ def growth(source: Path, folder: Path, combinations: int, turns: int) -> dict[st
     plans = [(snakemake(folder, "--dry-run"), snakemake(bare, "--dry-run")) for _ in range(turns)]
 
     fill_runs(source, folder)
-    wall, _ = snakemake(folder)
+    wall = snakemake(folder).wall
     benchmarks = {
         stage: pandas.read_csv(folder / f"logs/benchmarks/{stage}.tsv", sep="\t") for stage in STAGES
     }
     return {
         "combinations": combinations,
-        "dry run (s)": round(statistics.median(ours for (ours, _), _ in plans), 2),
-        "bare (s)": round(statistics.median(theirs for _, (theirs, _) in plans), 2),
-        "ratio": round(statistics.median(ours / theirs for (ours, _), (theirs, _) in plans), 2),
-        "memory of the dry run (MB)": round(max(memory for (_, memory), _ in plans)),
+        "dry run (s)": round(statistics.median(ours.cpu for ours, _ in plans), 2),
+        "bare (s)": round(statistics.median(theirs.cpu for _, theirs in plans), 2),
+        "ratio": round(statistics.median(ours.cpu / theirs.cpu for ours, theirs in plans), 2),
+        "memory of the dry run (MB)": round(max(ours.memory for ours, _ in plans)),
         "after the trainings (s)": round(wall, 1),
         **{f"{stage} (s)": round(float(table.s[0]), 1) for stage, table in benchmarks.items()},
         "largest memory (MB)": round(max(float(table.max_rss[0]) for table in benchmarks.values())),
@@ -220,7 +229,7 @@ def proof(folder: Path, turns: int) -> pandas.DataFrame:
             project = folder / f"{turn}-{number}"
             make_project(project, config)
             snakemake(project, "results/data/summary.json", "results/preflight.json")
-            times[name].append(snakemake(project, "results/selection.json")[0])
+            times[name].append(snakemake(project, "results/selection.json").wall)
     table = pandas.DataFrame(times)
     ratios = table.div(table["one trainer alone"], axis=0)
     return pandas.DataFrame({"seconds": table.median(), "ratio": ratios.median()}).round(2)
