@@ -551,7 +551,7 @@ SENTENCES = {
         choice(r) and not undecided(r) and seeds(r) > 1
     ),
     "its model is the one we evaluate": lambda r: seeds(r) > 1,
-    "Pale bars extend one standard deviation": lambda r: seeds(r) > 1,
+    "Grey bars extend one standard deviation": lambda r: seeds(r) > 1,
     "tells the two apart": lambda r: seeds(r) > 1,
     "more seeds would narrow its interval the most": lambda r: seeds(r) > 1 and by_seeds(r) > by_images(r),
     "more seeds alone would narrow its interval little": lambda r: (

@@ -30,7 +30,7 @@ CHARACTER, GAP = 5, 12
 def leaderboard(selection: Selection, baselines: dict[str, float], data: str) -> Figure:
     """Plot the validation accuracy of the best combinations and the last one, with 95% intervals.
 
-    With several seeds, pale bars show their spread: one standard deviation to either side of the mean.
+    With several seeds, grey bars show their spread: one standard deviation to either side of the mean.
 
     Args:
         selection: the content of selection.json.
