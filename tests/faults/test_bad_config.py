@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from helpers.projects import ROOT, SOURCES, environment, snakemake
+from helpers.projects import ROOT, SMALL, SOURCES, copy_project, environment, snakemake
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from snakemake.common.configfile import load_configfile
@@ -455,3 +455,15 @@ def test_any_text_is_config_or_is_refused_with_one_error(tmp_path_factory, text)
     except (ConfigError, WorkflowError):
         return
     assert all(math.isfinite(run["lr"]) for run in combinations(config))
+
+
+def test_wildcard_characters_in_the_path_of_the_archive_are_refused(tmp_path):
+    config = SMALL | {"data": {"source": "archive", "archive": "own.tar.gz"}}
+    folder = copy_project(tmp_path / "a {b} <c>", config)
+    (folder / "own.tar.gz").touch()
+    result = snakemake(folder, "--dry-run", "--cores", "1")
+    assert result.returncode == 1
+    assert (
+        f"data.archive is {folder / 'own.tar.gz'}; Snakemake reads braces and angle brackets" in result.stdout
+    )
+    assert "Traceback" not in result.stdout
