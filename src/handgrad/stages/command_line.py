@@ -60,6 +60,8 @@ def run_stage(main: Callable[[Options], None], options: type[Options], run_files
         write_text(manifest, manifest_text(stage, manifest, inputs, outputs))
     except (HandgradError, OSError) as error:
         sys.exit(f"error: {error}")
+    except MemoryError as error:
+        sys.exit(f"error: out of memory{f' ({error})' * bool(str(error))}; free some, or raise `ulimit -v`")
 
 
 def _inputs(values: Mapping[str, Any], run_files: Sequence[str]) -> list[Path]:

@@ -133,6 +133,7 @@ def test_help_describes_the_stage_and_each_option(capsys):
             "data.archive: no such file; give another",
         ),
         ("open('/nowhere/at/all')", "[Errno 2] No such file or directory: '/nowhere/at/all'"),
+        ("bytes(2**60)", "out of memory; free some, or raise `ulimit -v`"),
     ],
 )
 def test_errors_of_a_user_end_in_one_line_and_exit_status_1(statement, message):
