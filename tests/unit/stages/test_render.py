@@ -217,3 +217,15 @@ def test_a_caption_without_its_table_stays_a_paragraph():
         contents, *blocks = typeset(document, form)["blocks"]
         assert contents["t"] == "RawBlock"
         assert blocks == document["blocks"]
+
+
+@pytest.mark.parametrize("form", ["html", "pdf"])
+def test_a_report_that_pandoc_cannot_read_is_refused_by_name(tmp_path, form):
+    report = write_report(tmp_path, facts())
+    report.write_text("---\ntitle: [\n---\n")
+    result = render(report, form)
+    assert result.returncode == 1
+    assert result.stderr.startswith(f"error: {report}: pandoc cannot read it (")
+    assert "Error parsing YAML metadata" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert not report.with_suffix(f".{form}").exists()
