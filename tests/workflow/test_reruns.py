@@ -1,6 +1,9 @@
 """A change reruns exactly the stages that it affects."""
 
-from helpers.projects import AFTER_TRAINING, planned, read_config, run, write_config
+import os
+
+from helpers.projects import AFTER_TRAINING, SMALL, copy_project, planned, read_config, run, write_config
+from helpers.small_archives import write_archive
 
 
 def edit(path, old, new):
@@ -83,3 +86,17 @@ def test_a_run_that_ended_after_the_comparison_goes_on_from_there(project):
     run(project, "results/comparison.json")
     after_the_comparison = {rule: jobs for rule, jobs in AFTER_TRAINING.items() if rule != "compare"}
     assert planned(project) == after_the_comparison | {"preflight": 1}
+
+
+def test_an_older_archive_moved_over_the_first_is_fetched(tmp_path):
+    data = SMALL["data"] | {"source": "archive", "archive": "own.tar.gz"}
+    project = copy_project(tmp_path / "project", SMALL | {"data": data})
+    archive, other = project / "own.tar.gz", project / "other.tar.gz"
+    write_archive(archive, per_class_train=60, per_class_test=20)
+    write_archive(other, per_class_train=50, per_class_test=20)
+    os.utime(other, (946684800, 946684800))
+    fetch = ("--until", "fetch")
+    run(project, *fetch)
+    assert planned(project, *fetch) == {}
+    other.replace(archive)
+    assert planned(project, *fetch) == {"fetch": 1}
