@@ -30,8 +30,8 @@ def curves(
         training has ended; the number of combinations `left_out`; the number of `seeds`; and what the
         `abbreviations` in the labels mean.
     """
-    shown = rows[:CURVES]
-    longest = max(Combination.of(row).epochs for row in shown)
+    shown = [(row, Combination.of(row)) for row in rows[:CURVES]]
+    longest = max(combination.epochs for _, combination in shown)
     step = math.ceil(longest / POINTS)
     # Counted from the last epoch, which is always shown.
     epochs = [*range(longest, 0, -step)][::-1]
@@ -44,15 +44,15 @@ def curves(
         "seeds": len(histories[Combination.of(rows[0])]),
         "runs": [
             {
-                "label": f"{row['rank']}. {short_label(Combination.of(row), names)}"
+                "label": f"{row['rank']}. {short_label(combination, names)}"
                 + (" (selected)" if row["rank"] == 1 else " (diverged)" if row["diverged"] else ""),
                 "diverged": row["diverged"],
                 **{
-                    column: [_mean(histories[Combination.of(row)], column, epoch) for epoch in epochs]
+                    column: [_mean(histories[combination], column, epoch) for epoch in epochs]
                     for column in COLUMNS
                 },
             }
-            for row in shown
+            for row, combination in shown
         ],
     }
 

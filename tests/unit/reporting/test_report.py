@@ -40,8 +40,13 @@ def report(given):
 
 
 @pytest.fixture(scope="module")
-def reports():
-    return {name: report(scenario(name)) for name in SCENARIOS}
+def scenarios():
+    return {name: scenario(name) for name in SCENARIOS}
+
+
+@pytest.fixture(scope="module")
+def reports(scenarios):
+    return {name: report(given) for name, given in scenarios.items()}
 
 
 def numbers_in(value):
@@ -71,8 +76,8 @@ NUMBER = re.compile(r"(?<![\w.-])\d[\d,]*(?:\.\d+)?(?:\s×\s10[⁻⁰¹²³⁴�
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_every_number_of_a_table_stands_in_the_facts(reports, name):
-    given = json.loads(json.dumps(scenario(name) | {"curves": {}}))
+def test_every_number_of_a_table_stands_in_the_facts(scenarios, reports, name):
+    given = json.loads(json.dumps(scenarios[name] | {"curves": {}}))
     versions = {package["version"] for package in given["provenance"]["packages"]}
     texts = {given["provenance"][key] for key in ("cpu", "python")} | versions
     allowed = set().union(*map(readings, numbers_in(given)))
