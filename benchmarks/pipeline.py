@@ -35,6 +35,7 @@ from training import draw, floor
 
 from handgrad.hyperparameters import run_path
 from handgrad.pipeline.config import combinations, read_schema, validated
+from handgrad.pipeline.manifests import file_sha256, manifest_text
 from handgrad.stages.command_line import flags
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -180,11 +181,16 @@ def fill_runs(source: Path, folder: Path) -> None:
     """Copy the results of `source`, duplicating its one run for each combination."""
     shutil.copytree(source / "results", folder / "results", ignore=shutil.ignore_patterns("runs"))
     one = next(iter(run_folders(source)))
+    data = [folder / f"results/data/{name}.safetensors" for name in ("train", "validation")]
+    inputs = {path: file_sha256(path) for path in data}
     for run, settings in run_folders(folder).items():
         shutil.copytree(one, run)
         for trainer in TRAINERS:
             metrics = json.loads((run / trainer / "metrics.json").read_text())
             (run / trainer / "metrics.json").write_text(json.dumps(metrics | settings))
+            manifest = run / trainer / "manifest.json"
+            manifest.unlink()
+            manifest.write_text(manifest_text("train", manifest, inputs, manifest.parent.iterdir()))
 
 
 def growth(source: Path, folder: Path, combinations: int, turns: int) -> dict[str, float]:

@@ -40,6 +40,13 @@ def test_equal_runs_are_shared_and_others_are_not(project):
     assert planned(project, same) == expected
 
 
+def test_another_seed_is_trained_by_every_trainer_or_by_the_first_alone(project):
+    seeds = {"training": {"seeds": [256, 257]}}
+    assert planned(project, write_experiment(project, "seeds", seeds)) == OWN | {"train": 6}
+    proof_on_one = seeds | {"comparison": {"seeds": {"first": 1}}}
+    assert planned(project, write_experiment(project, "proof", proof_on_one)) == OWN | {"train": 2}
+
+
 def test_a_name_that_is_taken_is_refused(project):
     result = snakemake(project, "--cores=1", write_experiment(project, "runs", {"seed": 1}))
     assert result.returncode != 0
