@@ -132,18 +132,10 @@ def altered(results: Path, hashes: Hashes) -> dict[Path, str]:
     reasons = {}
     intact = {}
     for path in manifests(results):
-        try:
-            manifest = read_manifest(path)
-        except HandgradError:
-            reasons[path] = f"{path} was changed"
-            continue
-        for name, sha256 in manifest.outputs.items():
-            file = Path(os.path.normpath(path.parent / name))
-            if not file.is_file():
-                reasons[path] = f"{file} is missing"
-            elif hashes(file) != sha256:
-                reasons[path] = f"{file} is not what the rule {manifest.stage} wrote"
-        if path not in reasons:
+        manifest, problems = _checked(path, hashes)
+        if manifest is None or problems:
+            reasons[path] = problems[-1]
+        else:
             intact[path] = manifest
     runs = f"{results / 'runs'}{os.sep}"
     trainings = {os.fspath(path.parent) for path in intact if path.name == OF_TRAINING}
@@ -155,18 +147,61 @@ def altered(results: Path, hashes: Hashes) -> dict[Path, str]:
     return reasons
 
 
-def stale(results: Path) -> list[str]:
-    """A line for each file that has changed since a job read it."""
-    made: dict[str, str] = {}
-    found = {path: read_manifest(path) for path in manifests(results)}
-    for path, manifest in found.items():
-        made |= {os.path.normpath(path.parent / name): sha256 for name, sha256 in manifest.outputs.items()}
-    return [
-        f"{file}: the rule {manifest.stage} read another version of it"
-        for path, manifest in found.items()
-        for name, sha256 in manifest.inputs.items()
-        if made.get(file := os.path.normpath(path.parent / name), sha256) != sha256
-    ]
+def unsupported(results: Path, store: Path, hashes: Hashes) -> list[str]:
+    """A line for each contradiction between the files behind a results folder and the records of their jobs.
+
+    These jobs are the ones whose manifests are in the folder, the ones that made their inputs, and so on.
+
+    Args:
+        results: the results folder of one experiment.
+        store: the folder with the prepared data and the runs; files outside it, such as templates, have no
+            manifest.
+    """
+    made = {}
+    for path in manifests(store):
+        with suppress(HandgradError):  # reported below if a file that it lists is needed
+            for file, sha256 in _located(path, read_manifest(path).outputs).items():
+                made[file] = path, sha256
+    lines = []
+    pending = sorted((results / FOLDER).glob("*.json"))
+    seen = set(pending)
+    while pending:
+        path = pending.pop()
+        manifest, problems = _checked(path, hashes)
+        lines += problems
+        if manifest is None:
+            continue
+        for file, sha256 in _located(path, manifest.inputs).items():
+            if file in made:
+                writer, written = made[file]
+                if written != sha256:
+                    lines.append(f"{file}: the rule {manifest.stage} read another version of it")
+                if writer not in seen:
+                    seen.add(writer)
+                    pending.append(writer)
+            elif not os.path.relpath(file, store).startswith(os.pardir):
+                lines.append(f"{file}: read by other jobs, but no manifest in {store} lists it")
+    return list(dict.fromkeys(lines))
+
+
+def _checked(path: Path, hashes: Hashes) -> tuple[Manifest | None, list[str]]:
+    """Read a manifest, None if it was modified; and a line for each output that is missing or modified."""
+    try:
+        manifest = read_manifest(path)
+    except HandgradError:
+        return None, [f"{path} was changed"]
+    problems = []
+    for file, sha256 in _located(path, manifest.outputs).items():
+        if not file.is_file():
+            problems.append(f"{file} is missing")
+        elif hashes(file) != sha256:
+            problems.append(f"{file} is not what the rule {manifest.stage} wrote")
+    return manifest, problems
+
+
+def _located(manifest: Path, files: dict[str, str]) -> dict[Path, str]:
+    """The paths of files that a manifest lists, with their hashes."""
+    return {Path(os.path.normpath(manifest.parent / name)): sha256 for name, sha256 in files.items()}
 
 
 def manifests(results: Path) -> Iterator[Path]:

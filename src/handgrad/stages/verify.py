@@ -7,6 +7,7 @@ output it read, and the numbers in facts.json are recomputed from the other file
 import argparse
 import json
 import math
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,26 +16,73 @@ from typing import Any
 from handgrad.errors import HandgradError
 from handgrad.hyperparameters import run_path
 from handgrad.pipeline.config import combinations
-from handgrad.pipeline.manifests import Hashes, altered, stale
+from handgrad.pipeline.manifests import Hashes, read_manifest, unsupported
 from handgrad.reporting.facts import assemble
 from handgrad.stages.facts import read_history
 from handgrad.stages.files import read_json
 
-REQUIRED = "manifests/facts.json"
+FACTS = "manifests/facts.json"
+# The arguments of `assemble` that are read from a file each.
+RECORDS = {
+    "source": "source.json",
+    "summary": "summary.json",
+    "gradient_check": "check.json",
+    "comparison": "comparison.json",
+    "selection": "selection.json",
+    "baselines": "baselines.json",
+    "evaluation": "evaluation.json",
+}
 
 
 def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(prog="handgrad verify", description=__doc__)
-    parser.add_argument("results", type=Path, nargs="?", default=Path("results"))
-    results = parser.parse_args(arguments).results
+    parser.add_argument(
+        "results",
+        type=Path,
+        nargs="?",
+        default=Path("results"),
+        help="results, with all experiments in it, or results/NAME; default: results",
+    )
+    results = parser.parse_args(arguments).results.resolve()
 
+    store = store_of(results)
+    folders = [results] if store != results else [results, *sorted(results.iterdir())]
+    experiments = [folder for folder in folders if (folder / FACTS).is_file()]
+    if not experiments:
+        raise HandgradError(f"{results}: has no {FACTS}; expected the results of a finished run")
+    for experiment in experiments:
+        verify(experiment, store)
+
+
+def store_of(results: Path) -> Path:
+    """The folder that holds the prepared data and the runs of a results folder: it, or the folder above it.
+
+    Raises:
+        HandgradError: if neither holds them.
+    """
+    if not results.is_dir():
+        raise HandgradError(f"{results}: there is no such folder; expected the results of a finished run")
+    above = results.parent
+    for folder in (results, above):
+        if (folder / "data").is_dir() and (folder / "runs").is_dir():
+            return folder
+    raise HandgradError(
+        f"{results}: neither it nor {above} contains data/ and runs/, from which its report was made; "
+        "a copy of results/NAME needs results/data, results/manifests and results/runs next to it"
+    )
+
+
+def verify(results: Path, store: Path) -> None:
+    """Check the results of one experiment, and print a line if they hold.
+
+    Raises:
+        HandgradError: with a line for each contradiction.
+    """
     start = time.monotonic()
-    if not (results / REQUIRED).is_file():
-        raise HandgradError(f"{results}: has no {REQUIRED}; expected the results of a finished run")
     hashes = Hashes()
-    problems = [*altered(results, hashes).values(), *stale(results)]
+    problems = unsupported(results, store, hashes)
     if not problems:
-        problems = list(false_facts(results))
+        problems = [*unlisted_documents(results, hashes), *false_facts(results)]
     if problems:
         raise HandgradError("\n  ".join([f"{results} is not what its report states:", *problems]))
     print(
@@ -43,40 +91,53 @@ def main(arguments: list[str]) -> None:
     )
 
 
+def unlisted_documents(results: Path, hashes: Hashes) -> Iterator[str]:
+    """Yield a line for each document of the report that no manifest lists."""
+    for ending in read_json(results / "facts.json")["config"]["report"]["formats"]:
+        document = results / f"report.{ending}"
+        if str(document) not in hashes.used:
+            yield f"{document}: no manifest lists it"
+
+
 def false_facts(results: Path) -> Iterator[str]:
     """Yield a line for each value in facts.json that disagrees with the other files."""
     facts = read_json(results / "facts.json")
-    records = {
-        "source": "data/source.json",
-        "summary": "data/summary.json",
-        "gradient_check": "gradients/check.json",
-        "comparison": "comparison.json",
-        "selection": "selection.json",
-        "baselines": "baselines/baselines.json",
-        "evaluation": "evaluation/evaluation.json",
-    }
+    inputs = [
+        Path(os.path.normpath((results / FACTS).parent / name))
+        for name in read_manifest(results / FACTS).inputs
+    ]
+    files = {path.name: path for path in inputs}
     config = facts["config"]
-    # A run is identified by its folder in the original project, even if the results have been moved.
-    selected = read_json(results / "selection.json")["selected"]
-    project = selected["run"].partition("runs/")[0]
-    histories = []
-    for combination in combinations(config):
-        for seed in config["training"]["seeds"]:
-            run = f"runs/{run_path(combination, seed)}"
-            history = read_history(results / run, selected["trainer"])
-            histories.append(history | {"run": f"{project}{run}/{selected['trainer']}"})
     try:
+        records = {name: read_json(files[file]) for name, file in RECORDS.items()}
         derived = assemble(
             config=config,
-            histories=histories,
+            histories=_histories(config, records["selection"]["selected"], inputs),
             provenance=facts["provenance"],
-            **{name: read_json(results / path) for name, path in records.items()},
+            **records,
         )
-    except (LookupError, TypeError):
+    except (LookupError, TypeError, ValueError):
         yield "facts.json: of another version of handgrad; verify it with the commit that the report names"
         return
     # Round-trip through JSON, which turns tuples into lists.
     yield from _differences(facts, json.loads(json.dumps(derived)), "facts.json: ")
+
+
+def _histories(config: dict[str, Any], selected: dict[str, Any], inputs: list[Path]) -> list[dict[str, Any]]:
+    """Read the histories in config order; `inputs` are the files from which facts.json was made."""
+    names = [
+        f"{run_path(combination, seed)}/{selected['trainer']}"
+        for combination in combinations(config)
+        for seed in config["training"]["seeds"]
+    ]
+    # A run is identified by its folder in the original project, even if the results have been moved.
+    [project] = [selected["run"].removesuffix(name) for name in names if selected["run"].endswith(f"/{name}")]
+    folders = [path.parent for path in inputs if path.name == "history.csv"]
+    histories = []
+    for name in names:
+        [folder] = [folder for folder in folders if folder.as_posix().endswith(f"/{name}")]
+        histories.append(read_history(folder.parent, folder.name) | {"run": f"{project}{name}"})
+    return histories
 
 
 def _differences(found: Any, derived: Any, name: str) -> Iterator[str]:

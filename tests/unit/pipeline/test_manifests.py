@@ -11,6 +11,7 @@ from handgrad.pipeline.manifests import (
     file_sha256,
     manifest_text,
     read_manifest,
+    unsupported,
 )
 
 # sha256sum of the strings "data" and "model".
@@ -131,3 +132,63 @@ def test_what_was_made_from_a_training_that_is_gone_no_longer_holds(results, nam
     training = results / "runs/one/train"
     assert reasons[compare] == f"{compare} was made from {training}, which is missing or changed"
     assert results / "manifests/prepare.json" not in reasons
+
+
+@pytest.fixture
+def experiment(results):
+    """The folder of an experiment that was made from the training in the store `results`."""
+    wide = results / "wide"
+    (wide / "manifests").mkdir(parents=True)
+    model, facts, manifest = results / "runs/one/train/model", wide / "facts", wide / "manifests/facts.json"
+    facts.write_text("equal")
+    manifest.write_text(manifest_text("facts", manifest, {model: file_sha256(model)}, [facts]))
+    return wide
+
+
+def other_run(results):
+    """Add a training that read other data, as left behind by an earlier config."""
+    folder = results / "runs/other/train"
+    folder.mkdir(parents=True)
+    (folder / "model").write_text("model")
+    manifest = folder / "manifest.json"
+    manifest.write_text(manifest_text("train", manifest, {results / "data/train": MODEL}, [folder / "model"]))
+
+
+def test_an_experiment_is_supported_by_the_files_that_its_jobs_read(results, experiment, tmp_path):
+    other_run(results)
+    hashes = Hashes()
+    assert unsupported(experiment, results, hashes) == []
+    assert sorted(hashes.used) == [
+        str(results / name) for name in ("data/train", "runs/one/train/model", "wide/facts")
+    ]
+    results.rename(tmp_path / "moved")
+    assert unsupported(tmp_path / "moved/wide", tmp_path / "moved", Hashes()) == []
+
+
+def test_changes_anywhere_behind_an_experiment_are_named(results, experiment):
+    other_run(results)
+    data, model, manifest = (
+        results / "data/train",
+        results / "runs/one/train/model",
+        experiment / "manifests/facts.json",
+    )
+
+    data.write_text("other")
+    assert unsupported(experiment, results, Hashes()) == [f"{data} is not what the rule prepare wrote"]
+    prepare = results / "manifests/prepare.json"
+    prepare.write_text(manifest_text("prepare", prepare, {}, [data]))
+    assert unsupported(experiment, results, Hashes()) == [
+        f"{data}: the rule train read another version of it"
+    ]
+    prepare.unlink()
+    assert unsupported(experiment, results, Hashes()) == [
+        f"{data}: read by other jobs, but no manifest in {results} lists it"
+    ]
+
+    model.unlink()
+    model.with_name("manifest.json").write_text("{}")
+    assert unsupported(experiment, results, Hashes()) == [
+        f"{model}: read by other jobs, but no manifest in {results} lists it"
+    ]
+    manifest.write_text("{}")
+    assert unsupported(experiment, results, Hashes()) == [f"{manifest} was changed"]
