@@ -1,5 +1,6 @@
 """Named experiments share one store of runs, and do not overwrite or invalidate each other's files."""
 
+import shutil
 import subprocess
 import sys
 
@@ -14,6 +15,9 @@ from helpers.projects import (
     run,
     snakemake,
 )
+
+from handgrad.errors import HandgradError
+from handgrad.stages import verify
 
 # What an experiment does not share with others.
 OWN = AFTER_TRAINING | {"preflight": 1, "check_gradients": 1, "baselines": 1}
@@ -40,13 +44,6 @@ def test_equal_runs_are_shared_and_others_are_not(project):
     assert planned(project, same) == expected
 
 
-def test_another_seed_is_trained_by_every_trainer_or_by_the_first_alone(project):
-    seeds = {"training": {"seeds": [256, 257]}}
-    assert planned(project, write_experiment(project, "seeds", seeds)) == OWN | {"train": 6}
-    proof_on_one = seeds | {"comparison": {"seeds": {"first": 1}}}
-    assert planned(project, write_experiment(project, "proof", proof_on_one)) == OWN | {"train": 2}
-
-
 def test_a_name_that_is_taken_is_refused(project):
     result = snakemake(project, "--cores=1", write_experiment(project, "runs", {"seed": 1}))
     assert result.returncode != 0
@@ -54,7 +51,9 @@ def test_a_name_that_is_taken_is_refused(project):
 
 
 @pytest.mark.slow
-def test_experiments_at_once_and_after_each_other_leave_each_other_alone(project):
+def test_experiments_at_once_and_after_each_other_leave_each_other_alone(
+    project, tmp_path, capsys, monkeypatch
+):
     before = result_files(project)
     options = [
         write_experiment(project, "more", {"hyperparameters": [SHARED, NEW]}),
@@ -93,3 +92,21 @@ def test_experiments_at_once_and_after_each_other_leave_each_other_alone(project
     facts = yaml.safe_load((project / "results/more/comparison.json").read_text())
     assert [one["lr"] for one in facts["runs"]] == [0.01, 0.1]
     assert (project / shared).is_dir()
+
+    check_verification(project, tmp_path, capsys, monkeypatch)
+
+
+def check_verification(project, tmp_path, capsys, monkeypatch):
+    """`handgrad verify` accepts the results with all experiments, one experiment, and copies of it."""
+    verify.main([str(project / "results")])
+    assert capsys.readouterr().out.count("facts.json follows from them") == 3
+    verify.main([str(project / "results/longer")])
+    assert capsys.readouterr().out.count("facts.json follows from them") == 1
+    copy = tmp_path / "given/longer"
+    shutil.copytree(project / "results/longer", copy)
+    with pytest.raises(HandgradError, match="a copy of results/NAME needs results/data, "):
+        verify.main([str(copy)])
+    for name in ("data", "manifests", "runs"):
+        shutil.copytree(project / "results" / name, copy.with_name(name), dirs_exist_ok=True)
+    monkeypatch.chdir(copy)
+    verify.main(["."])
