@@ -174,6 +174,7 @@ def test_a_flipped_bit_changes_no_image_unnoticed(tmp_path):
     assert refused >= 48
 
 
+@pytest.mark.slow
 def test_a_byte_flipped_before_the_compression_ends_in_no_other_error(tmp_path):
     body = usual_members()[0][1]
     refused = 0

@@ -288,6 +288,7 @@ class Dripping(Handler):
             time.sleep(0.05)
 
 
+@pytest.mark.slow
 def test_a_dripping_mirror_does_not_hold_up_the_probe_of_the_others(good):
     start = time.monotonic()
     with serving(Dripping) as dripping:
@@ -295,6 +296,7 @@ def test_a_dripping_mirror_does_not_hold_up_the_probe_of_the_others(good):
     assert time.monotonic() - start < 15
 
 
+@pytest.mark.slow
 def test_a_mirror_that_stalls_in_the_probe_comes_last(good, tmp_path):
     class Stalling(Handler):
         def answer(self, partial, part):
@@ -308,6 +310,7 @@ def test_a_mirror_that_stalls_in_the_probe_comes_last(good, tmp_path):
         assert download([stalling, good], MD5, tmp_path / "archive", MOST, PATIENCE) == good
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("drips", [False, True], ids=["stalled for good", "dripping"])
 def test_a_mirror_that_stalls_or_drips_after_the_probe_is_given_up(good, tmp_path, drips):
     class Stuck(Dripping):

@@ -263,6 +263,7 @@ JSON = st.recursive(
 KEYS = st.sampled_from(list(SCHEMA["properties"])) | st.text(max_size=8)
 
 
+@pytest.mark.slow
 @given(st.dictionaries(KEYS, JSON, max_size=4))
 def test_any_config_is_either_completed_or_refused_with_one_config_error(config):
     try:

@@ -177,6 +177,7 @@ def test_a_title_of_any_characters_is_read_back_as_text(text):
     assert plain(escaped(text), "markdown") == " ".join(text.split())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["<script>alert(1)</script> *x* $y$ [z](http://e)", "a | b", "`c`\n```\nd"])
 def test_hostile_texts_of_the_facts_are_nowhere_markup(name):
     given = facts()
@@ -281,6 +282,7 @@ def run_stage(folder, template):
     )
 
 
+@pytest.mark.slow
 def test_the_stage_writes_the_report_and_imports_nothing_heavy(tmp_path):
     result = run_stage(tmp_path, str(ROOT / "report/report.md.j2"))
     assert result.returncode == 0, result.stderr

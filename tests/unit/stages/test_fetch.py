@@ -109,6 +109,7 @@ def test_a_cache_without_its_origin_is_used_without_a_network(run, tmp_path, ser
     assert found["location"] == str(tmp_path / "cache" / md5 / "cifar-10-python.tar.gz")
 
 
+@pytest.mark.slow
 def test_two_runs_that_share_a_cache_download_once(tmp_path, monkeypatch):
     monkeypatch.setenv("HANDGRAD_CACHE", str(tmp_path / "cache"))
     body = bytes(1_000_000)

@@ -58,6 +58,7 @@ def test_a_sound_experiment_passes_with_equal_bits(run):
     }
 
 
+@pytest.mark.slow
 def test_what_the_arithmetic_rests_on_is_recorded(run):
     found = run(formats=["md"])["arithmetic"]
     assert found["instruction_set"] == torch.backends.cpu.get_cpu_capability()
