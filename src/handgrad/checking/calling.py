@@ -14,14 +14,15 @@ from handgrad.checking.loading import SubmissionError, reason
 
 # Names that students use for each parameter, in lower case without underscores.
 NAMES = {
-    "n_epochs": "nepochs epochs numepochs nepoch epoch maxepochs nbepochs totalepochs nepochsmax",
-    "lr": "lr learningrate eta alpha stepsize learnrate rate",
-    "model": "model net network mynet mlp nnmodel mymodel neuralnet m",
-    "loss_fn": "lossfn lossfunction lossfunc criterion loss cost costfn objective",
+    "n_epochs": "nepochs epochs numepochs nepoch epoch maxepochs nbepochs totalepochs nepochsmax epochcount "
+    "numberofepochs nbepoch numepoch noepochs epochnumber",
+    "lr": "lr learningrate eta alpha stepsize learnrate rate lrate",
+    "model": "model net network mynet mlp nnmodel mymodel neuralnet neuralnetwork mymlp nn m",
+    "loss_fn": "lossfn lossfunction lossfunc criterion crit loss cost costfn costfunction objective",
     "train_loader": "trainloader loadertrain traindl traindataloader dataloader loader trainingloader "
-    "trainingdata traindata trainset data",
-    "val_loader": "valloader loaderval validloader validationloader valdl valdataloader testloader "
-    "validationdata valdata",
+    "trainingdata traindata trainset traingenerator trainbatches batches data",
+    "val_loader": "valloader loaderval validloader validationloader valdl validdl valdataloader testloader "
+    "validationdata valdata validdata valset valbatches",
     "weight_decay": "weightdecay wd decay l2 lambda lambd lmbda lam reg regularization l2reg l2lambda "
     "weightdecayfactor",
     "momentum": "momentum mu beta mom momentumfactor momentumcoeff gamma",
@@ -34,7 +35,12 @@ NAMES = {
     "y_pred": "ypred pred preds prediction predictions output outputs yhat out yout p",
     "device": "device",
     "loss": "loss lossname",
-    "n_l": "nl widths sizes layers layersizes nneurons neurons dims units nunits",
+    "n_l": "nl widths sizes layers layersizes nneurons neurons dims units nunits architecture layerdims",
+    "hyperparameters": "hyperparameters hyperparams hparams params parameters configs config settings grid "
+    "combinations",
+    "make_model": "makemodel modelclass netclass modelcls modelfn createmodel buildmodel modelfactory",
+    "model_1": "model1 modela net1 neta m1 modeltrain modeloptim modelsgd modeltorch modelpytorch modelauto",
+    "model_2": "model2 modelb net2 netb m2 modelmanual modelupdate modelhand modelmanualupdate",
 }
 BACKPROPAGATION = ("model", "y_true", "y_pred")
 LARGEST_OUTPUT = 16_000_000  # characters that one call may print
@@ -78,7 +84,8 @@ def call(function: Callable[..., Any], skipped: dict[str, str] | None = None, **
     """Call `function`, passing each value to the parameter that has its role.
 
     Values without a matching parameter are omitted; parameters with a default need no value. Parameters whose
-    names are not recognised are matched by position, if there are as many parameters as values.
+    names are not recognised are matched by position, if there are as many parameters as values. A global
+    variable that only skipped code would have set, such as `train_loader`, gets the value for its role.
 
     Raises:
         Crash: if the function raises an exception, or a parameter cannot be recognised.
@@ -86,12 +93,30 @@ def call(function: Callable[..., Any], skipped: dict[str, str] | None = None, **
     """
     arguments = _arguments(function, values)
     try:
-        with quiet():
+        with quiet(), _globals_set(function, skipped or {}, values):
             return function(*arguments.args, **arguments.kwargs)
     except (OutOfTime, MemoryError) as error:
         raise SubmissionError(described(error, skipped or {})) from error
     except (Exception, SystemExit) as error:
         raise Crash(described(error, skipped or {})) from error
+
+
+@contextmanager
+def _globals_set(
+    function: Callable[..., Any], skipped: dict[str, str], values: dict[str, Any]
+) -> Iterator[None]:
+    """Set the skipped global variables whose role no parameter of the function has, within the context."""
+    scope = getattr(inspect.unwrap(function), "__globals__", {})
+    candidates = {"device": torch.device("cpu")} | values
+    roles = [role for role in candidates if not accepts(function, role)]
+    missing = [name for name in skipped if name not in scope]
+    chosen = {name: role for name in missing for role in roles if _plays(name, role)}
+    scope.update({name: candidates[role] for name, role in chosen.items()})
+    try:
+        yield
+    finally:
+        for name in chosen:
+            scope.pop(name, None)
 
 
 @contextmanager
@@ -128,7 +153,7 @@ def is_library(filename: str) -> bool:
 
 def _plays(parameter: str, role: str) -> bool:
     plain = parameter.lower().replace("_", "")
-    return plain == role.replace("_", "") or plain in NAMES[role].split()
+    return plain == role.replace("_", "") or plain in NAMES.get(role, "").split()
 
 
 def _arguments(function: Callable[..., Any], values: dict[str, Any]) -> inspect.BoundArguments:

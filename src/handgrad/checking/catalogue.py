@@ -256,7 +256,7 @@ GRADIENT_MISTAKES = (
     ),
     Mistake("bias gradient missing", {"dL_db[l]": "None"}, "dL_db[l] is dL_dz[l] summed over the batch."),
     Mistake(
-        "bias gradient with the sign turned",
+        "bias gradient with the opposite sign",
         {"dL_db[l]": "-dL_dz[l].sum(dim=0)"},
         "z = a W^T + b: the bias enters with a plus.",
     ),
@@ -301,7 +301,7 @@ GRADIENT_MISTAKES = (
         "Every sample contributes: dL_dz[l].T @ a[l-1].",
     ),
     Mistake(
-        "weight gradient with the sign turned",
+        "weight gradient with the opposite sign",
         {"dL_dw[l]": "-dL_dz[l].T @ {below}"},
         "z = a W^T + b: the weights enter with a plus.",
     ),
@@ -568,7 +568,7 @@ DERIVATIVE_MISTAKES = (
     Mistake("tanh for the derivative", {"df(z)": "tanh(z)"}, _SLOPE),
     Mistake("derivative 1", {"df(z)": "1 + 0 * z"}, _SLOPE),
     Mistake("z for the derivative", {"df(z)": "z"}, _SLOPE),
-    Mistake("derivative with the sign turned", {"df(z)": "-slope(z)"}, _SLOPE),
+    Mistake("derivative with the opposite sign", {"df(z)": "-slope(z)"}, _SLOPE),
     Mistake("derivative doubled", {"df(z)": "2 * slope(z)"}, _SLOPE),
     Mistake("derivative squared", {"df(z)": "slope(z)**2"}, _SLOPE),
     Mistake("product rule missing", {"df(z)": "ndtr(z)"}, "z Phi(z) is a product: Phi(z) + z phi(z)."),

@@ -5,11 +5,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from handgrad.checking.calling import Crash, accepts
+from handgrad.checking.calling import accepts, described
+from handgrad.checking.comparisons import comparison_findings
 from handgrad.checking.gradients import gradient_findings
 from handgrad.checking.loading import PARTS, Submission, SubmissionError, load
 from handgrad.checking.networks import classifier_findings, maker, network_findings
-from handgrad.checking.results import FAILED, NOTE, PASSED, Finding, Result
+from handgrad.checking.results import FAILED, NOTE, Finding, Result
 from handgrad.checking.speed import backpropagation_speed
 from handgrad.checking.updates import train_findings, update_findings
 from handgrad.checking.vectorisation import backpropagation_loops, training_loops
@@ -79,6 +80,10 @@ def check_submission(submission: Submission, progress: Callable[[str], None] = l
             findings += _part(submission, part, findings)
         except SubmissionError as error:
             findings.append(Finding(part, "limits", FAILED, str(error)))
+        except Exception as error:
+            # No form of submission may end the check of the others.
+            text = f"cannot be checked: has a form that the check does not expect ({described(error, {})})"
+            findings.append(Finding(part, "form", FAILED, text))
     return Result(findings)
 
 
@@ -98,15 +103,13 @@ def _part(submission: Submission, part: str, before: list[Finding]) -> list[Find
                 remark = Finding(
                     part, "loss", NOTE, "the gradients are those of the cross entropy of class labels"
                 )
-                return [*others, remark]
+                timed = [finding for finding in findings if finding.check in ("vectorisation", "speed")]
+                return [*others, remark, *timed]
         return findings
     if part in ("train", "train_manual_update"):
         return _training(defined, part, skipped)
-    return [
-        Finding(
-            part, "definition", NOTE, "is defined; what it returns has no agreed form, so it is not checked"
-        )
-    ]
+    untrusted = [f.part for f in before if f.status == FAILED and f.part in ("train", "train_manual_update")]
+    return comparison_findings(defined, untrusted, skipped)
 
 
 def _failed(findings: list[Finding]) -> bool:
@@ -115,12 +118,10 @@ def _failed(findings: list[Finding]) -> bool:
 
 def _backpropagation(function: Callable[..., Any], loss: str, skipped: Skipped) -> list[Finding]:
     findings = gradient_findings(function, loss, skipped=skipped)
-    # Speed and vectorisation only matter if the results are correct.
-    if findings[0].status == PASSED:
-        with suppress(Crash):
-            findings.append(backpropagation_loops(function, loss))
-            if loss == "squared_error":
-                findings.append(backpropagation_speed(function))
+    with suppress(SubmissionError):  # what stops it is among the findings already, or depends on the size
+        findings.append(backpropagation_loops(function, loss))
+        if loss == "squared_error":
+            findings.append(backpropagation_speed(function))
     return findings
 
 
@@ -145,7 +146,6 @@ def _with_own_network(
 def _training(function: Callable[..., Any], part: str, skipped: Skipped) -> list[Finding]:
     find = train_findings if part == "train" else update_findings
     findings = find(function, skipped)
-    if findings[0].status == PASSED:
-        with suppress(Crash):
-            findings.append(training_loops(function, part))
+    with suppress(SubmissionError):
+        findings.append(training_loops(function, part, skipped))
     return findings

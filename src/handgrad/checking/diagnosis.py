@@ -89,7 +89,7 @@ def relative_error(found: Tensor | None, expected: Tensor | None, scale: float =
 
 
 def pattern(found: Tensor | None, expected: Tensor) -> str:
-    """Describe the pattern of an array's errors, such as "has the sign turned"; empty if there is none."""
+    """Describe the pattern of an array's errors, such as "has the opposite sign"; empty if there is none."""
     if found is None or not bool(found.any()):
         return "is zero or was never set"
     if not bool(found.isfinite().all()):
@@ -98,7 +98,7 @@ def pattern(found: Tensor | None, expected: Tensor) -> str:
         shape = f"has the shape {[*found.shape]} instead of {[*expected.shape]}"
         return shape + (" (transposed?)" if found.shape == expected.T.shape else "")
     if relative_error(found, -expected) < 1e-5:
-        return "has the sign turned"
+        return "has the opposite sign"
     ratio = float((found * expected).sum() / (expected * expected).sum())
     if relative_error(found, ratio * expected, expected.abs().max().item()) < 1e-5 and expected.numel() > 1:
         return f"is {ratio:.4g} times what it should be, in every entry"

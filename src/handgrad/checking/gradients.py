@@ -56,6 +56,7 @@ class Observation:
     changed_parameters: bool
     used_autograd: bool
     reshaped: bool
+    returned: Any = None
     crash: str = ""
 
     @property
@@ -92,7 +93,8 @@ def gradient_findings(
         observations = _observed(function, loss, make, skipped or {}, torch.float32)
     findings = [_verdict(observations, loss)]
     findings += _remarks(observations)
-    if findings[0].status == PASSED and observations[0].dtype == torch.float64:
+    # check_gradients needs a MyNet of handgrad's.
+    if make is None and findings[0].status == PASSED and observations[0].dtype == torch.float64:
         findings.append(_central(observations, loss))
     return findings
 
@@ -126,7 +128,7 @@ def _observe(
     first, second = batches(case, loss, dtype)
     options = {"loss": loss} if accepts(function, "loss") else {}
     layers = range(1, model.L + 1)
-    crash, used_autograd = "", False
+    crash, used_autograd, returned = "", False, None
     weights = {layer: model.fc[str(layer)].weight for layer in layers}
     biases = {layer: model.fc[str(layer)].bias for layer in layers}
     untouched_w = {layer: torch.zeros_like(weights[layer]) for layer in layers}
@@ -134,9 +136,9 @@ def _observe(
     model.dL_dw, model.dL_db = dict(untouched_w), dict(untouched_b)
 
     def run(inputs: Tensor, targets: Tensor) -> None:
-        nonlocal used_autograd
+        nonlocal used_autograd, returned
         with _autograd_watched() as calls:
-            call(function, skipped, model=model, y_true=targets, y_pred=y_pred, **options)
+            returned = call(function, skipped, model=model, y_true=targets, y_pred=y_pred, **options)
         used_autograd = used_autograd or bool(calls)
 
     y_pred = model(first.inputs)
@@ -145,13 +147,13 @@ def _observe(
     except Crash as error:
         crash = str(error)
     old_a = {layer: model.a[layer].detach().clone() for layer in range(model.L + 1)}
-    old_dw = {layer: _tensor_or_zero(model.dL_dw.get(layer)) for layer in layers}
-    old_db = {layer: _tensor_or_zero(model.dL_db.get(layer)) for layer in layers}
+    old_dw = {layer: _tensor_or_zero(_entry(model.dL_dw, layer)) for layer in layers}
+    old_db = {layer: _tensor_or_zero(_entry(model.dL_db, layer)) for layer in layers}
     y_pred = model(second.inputs)
     state = Pass(
         {layer: weights[layer].detach().clone() for layer in layers},
-        dict(model.df),
-        dict(model.f),
+        {layer: model.df[layer] for layer in layers},
+        {layer: model.f[layer] for layer in layers},
         {layer: model.z[layer].detach().clone() for layer in layers},
         {layer: model.a[layer].detach().clone() for layer in range(model.L + 1)},
         second.targets,
@@ -169,7 +171,7 @@ def _observe(
     found: list[Tensor | None] = []
     for layer in layers:
         for store, untouched in ((model.dL_dw, untouched_w), (model.dL_db, untouched_b)):
-            value = store.get(layer)
+            value = _entry(store, layer)
             never_set = value is untouched[layer] and not bool(value.any())
             found.append(None if never_set else _tensor(value))
     shaped = [_shaped(gradient, like) for gradient, like in zip(found, expected, strict=True)]
@@ -182,8 +184,17 @@ def _observe(
         changed_parameters=not torch.equal(before, flat_parameters(model)),
         used_autograd=used_autograd,
         reshaped=any(one is not other for one, other in zip(found, shaped, strict=True)),
+        returned=returned,
         crash=crash,
     )
+
+
+def _entry(store: Any, layer: int) -> Any:
+    """The entry of a layer in a dict or list; None if there is none."""
+    try:
+        return store[layer]
+    except (KeyError, IndexError, TypeError):
+        return None
 
 
 def _tensor(value: Any) -> Tensor | None:
@@ -276,6 +287,16 @@ def _verdict(observations: list[Observation], loss: str) -> Finding:
         summary = "equal to autograd's with tanh, as in the course; not with other activations"
         advice = "model.df[l](model.z[l]) is the derivative of whichever activation the network has."
         return Finding(PART, "gradients", NOTE, summary, (), (advice, *_numbers(wrong)), data)
+    if all(gradient is None for o in observations if not o.crash for gradient in o.found) and any(
+        not observation.crash for observation in observations
+    ):
+        summary = "model.dL_dw and model.dL_db are never set"
+        returned = type(next(o.returned for o in observations if not o.crash)).__name__
+        details = [f"the function returns a {returned}"] if returned != "NoneType" else []
+        details.append(
+            "Store the gradients of each layer in the model: model.dL_dw[l] = ..., model.dL_db[l] = ..."
+        )
+        return Finding(PART, "gradients", FAILED, summary, (), tuple(details), data)
     found = explanations(gradient_mistakes(loss), table(loss), [_agrees(o, loss) for o in observations])
     if found:
         return Finding(

@@ -7,6 +7,7 @@ code are skipped; `Submission.skipped` records the names that these would have s
 import ast
 import json
 import linecache
+import re
 import sys
 import types
 from collections.abc import Iterator
@@ -14,18 +15,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import handgrad
 from handgrad.errors import HandgradError
 
 PARTS = ("MyNet", "MyMLP", "backpropagation", "train", "train_manual_update", "compare_models")
 MODULE = "handgrad_submission"
 LARGEST_FILE = 20_000_000  # bytes; a notebook contains its plots
-# Calls that are allowed in constants: they are cheap and have no side effects.
+# Calls that are allowed in constants, as are methods of literals: they are cheap and have no side effects.
 HARMLESS_CALLS = {
     *("bool", "dict", "float", "int", "len", "list", "max", "min", "range", "set", "str", "tuple"),
     *("device", "torch.device", "torch.cuda.is_available", "torch.backends.mps.is_available"),
-    *("torch.tensor", "math.sqrt", "Path", "pathlib.Path"),
+    *("abs", "enumerate", "round", "sorted", "sum", "zip"),
+    *("torch.tensor", "math.sqrt", "Path", "pathlib.Path", "np.array", "numpy.array"),
+    *("os.environ.get", "os.getenv", "os.path.join"),
     *("nn.CrossEntropyLoss", "nn.MSELoss", "torch.nn.CrossEntropyLoss", "torch.nn.MSELoss"),
 }
+
+_DEFINITIONS = re.compile(r"^(?:async +)?(?:def|class) +(\w+)", re.MULTILINE)
 
 
 class SubmissionError(HandgradError):
@@ -60,8 +66,11 @@ class Submission:
 def load(path: Path) -> Submission:
     """Execute the definitions of a `.py` or `.ipynb` file.
 
+    The parts that it does not define are handgrad's. A notebook cell with a syntax error, or a definition
+    that fails, only matters if it concerns one of `PARTS`.
+
     Raises:
-        SubmissionError: if the file cannot be read or parsed, a definition fails, or it has none of `PARTS`.
+        SubmissionError: if the file cannot be read, has none of `PARTS`, or one of them cannot be executed.
     """
     cells = _read(path)
     module = types.ModuleType(MODULE)
@@ -69,16 +78,30 @@ def load(path: Path) -> Submission:
     sys.modules[MODULE] = module  # dataclasses and pickle look up their module
     if str(path.parent.resolve()) not in sys.path:
         sys.path.append(str(path.parent.resolve()))  # last, so that no file in the folder shadows a package
+    library = {name: getattr(handgrad, name) for name in PARTS}
+    vars(module).update(library)
     skipped: dict[str, str] = {}
+    broken: dict[str, str] = {}  # names whose definition failed
+    problems: list[str] = []
     for cell in cells:
         lines = cell.source.splitlines(keepends=True)
         linecache.cache[cell.name] = (len(cell.source), None, lines, cell.name)
-        for node in _parse(cell).body:
-            _execute(node, cell, module, skipped)
-    parts = {name: vars(module)[name] for name in PARTS if callable(vars(module).get(name))}
+        try:
+            nodes = _parse(cell).body
+        except SubmissionError as error:
+            problems.append(str(error))
+            broken.update(dict.fromkeys(_DEFINITIONS.findall(cell.source), str(error)))
+            continue
+        for node in nodes:
+            _execute(node, cell, module, skipped, broken)
+    if bad := [broken[name] for name in PARTS if name in broken]:
+        raise SubmissionError(bad[0])
+    defined = {name: vars(module).get(name) for name in PARTS}
+    parts = {name: part for name, part in defined.items() if callable(part) and part is not library[name]}
     if not parts:
-        raise SubmissionError(f"{path.name}: defines none of {', '.join(PARTS)}; expected at least one")
-    return Submission(path, cells, parts, skipped)
+        none = f"{path.name}: defines none of {', '.join(PARTS)}; expected at least one"
+        raise SubmissionError([*problems, *broken.values(), none][0])
+    return Submission(path, cells, parts, broken | skipped)
 
 
 def _read(path: Path) -> list[Cell]:
@@ -128,8 +151,14 @@ def _parse(cell: Cell) -> ast.Module:
         raise SubmissionError(f"{cell.name}{line}: {getattr(error, 'msg', error)}{text}") from error
 
 
-def _execute(node: ast.stmt, cell: Cell, module: types.ModuleType, skipped: dict[str, str]) -> None:
-    """Execute a statement if it is a definition, else record the names that it would have set."""
+def _execute(
+    node: ast.stmt, cell: Cell, module: types.ModuleType, skipped: dict[str, str], broken: dict[str, str]
+) -> None:
+    """Execute a statement if it is a definition, else record the names that it would have set.
+
+    A function or class that cannot be defined is recorded in `broken`. A constant that cannot be computed,
+    usually because it depends on skipped code, is skipped as well.
+    """
     place = f"{cell.name}, line {node.lineno}"
     if not _is_definition(node):
         skipped.update(dict.fromkeys(_assigned(node), f"{place} is not executed"))
@@ -139,10 +168,15 @@ def _execute(node: ast.stmt, cell: Cell, module: types.ModuleType, skipped: dict
     except ImportError as error:
         skipped.update(dict.fromkeys(_assigned(node), f"the import in {place} failed ({error})"))
     except (Exception, SystemExit) as error:
-        raise SubmissionError(f"{place}: {type(error).__name__}: {error}{reason(error, skipped)}") from error
+        problem = f"{place}: {type(error).__name__}: {error}{reason(error, skipped)}"
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            broken[node.name] = problem
+        else:
+            skipped.update(dict.fromkeys(_assigned(node), f"{problem}, so it is not set"))
     else:
         for name in _assigned(node):
             skipped.pop(name, None)
+            broken.pop(name, None)
 
 
 def reason(error: BaseException, skipped: dict[str, str]) -> str:
@@ -183,15 +217,25 @@ def _is_constant(value: ast.expr) -> bool:
     """Whether an expression only refers to or combines values; a lambda does, as it is not called here."""
     if isinstance(value, ast.Lambda):
         return True
-    if isinstance(value, ast.Call) and ast.unparse(value.func) not in HARMLESS_CALLS:
+    if isinstance(value, ast.Call) and not _is_harmless(value.func):
         return False
-    if isinstance(value, ast.Await | ast.Yield | ast.YieldFrom | ast.NamedExpr | ast.comprehension):
+    if isinstance(value, ast.Await | ast.Yield | ast.YieldFrom | ast.NamedExpr):
         return False
     return all(_is_constant(child) for child in ast.iter_child_nodes(value))  # type: ignore[arg-type]
 
 
+def _is_harmless(function: ast.expr) -> bool:
+    """Whether a function may be called in a constant: one of `HARMLESS_CALLS`, or a method of a literal."""
+    if isinstance(function, ast.Attribute) and isinstance(function.value, ast.Constant):
+        return True
+    return ast.unparse(function) in HARMLESS_CALLS
+
+
 def _assigned(node: ast.stmt) -> Iterator[str]:
     """The names that a statement binds at the top level."""
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        yield node.name
+        return
     for child in ast.walk(node):
         if isinstance(child, ast.Name) and isinstance(child.ctx, ast.Store):
             yield child.id

@@ -271,7 +271,7 @@ def _description(
     firsts = {_first_wrong_step(observation) for observation in judged}
     details.append(f"the first step that differs is step {min(firsts)}, counted from 1")
     details += _numbers(judged)
-    summary = "ends elsewhere than torch.optim.SGD; no known mistake, or pair of them, gives these numbers"
+    summary = "differs from torch.optim.SGD; no known mistake, or pair of them, gives these numbers"
     return summary, (), tuple(details)
 
 

@@ -13,7 +13,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from handgrad.checking.battery import Case, batches, network, samples
-from handgrad.checking.calling import accepts, call, default_dtype, is_library
+from handgrad.checking.calling import Crash, accepts, call, default_dtype, is_library
 from handgrad.checking.results import NOTE, PASSED, Finding
 from handgrad.networks import MyMLP
 
@@ -26,9 +26,9 @@ Line = tuple[str, int]
 def backpropagation_loops(function: Callable[..., Any], loss: str = "squared_error") -> Finding:
     """Check that the lines of a backpropagation run equally often for any batch size and any widths."""
 
-    def counts(batch_size: int, width: int) -> Counter[Line]:
+    def counts(batch_size: int, width: int, dtype: torch.dtype) -> Counter[Line]:
         case = Case((width, width, width), ("tanh", "tanh"), batch_size, 0)
-        model, (batch, _) = network(case), batches(case, loss)
+        model, (batch, _) = network(case, dtype=dtype), batches(case, loss, dtype)
         model.dL_dw = {layer: torch.zeros_like(model.fc[str(layer)].weight) for layer in (1, 2)}
         model.dL_db = {layer: torch.zeros_like(model.fc[str(layer)].bias) for layer in (1, 2)}
         options = {"loss": loss} if accepts(function, "loss") else {}
@@ -40,34 +40,45 @@ def backpropagation_loops(function: Callable[..., Any], loss: str = "squared_err
     return _finding("backpropagation", counts)
 
 
-def training_loops(function: Callable[..., Any], part: str) -> Finding:
+def training_loops(function: Callable[..., Any], part: str, skipped: dict[str, str] | None = None) -> Finding:
     """The same check for a training function, in which the loop over batches is expected."""
 
-    def counts(batch_size: int, width: int) -> Counter[Line]:
+    def counts(batch_size: int, width: int, dtype: torch.dtype) -> Counter[Line]:
         torch.manual_seed(0)
         model = MyMLP(hidden=(width,), activation="tanh")
-        values = {"weight_decay": 0.1, "momentum": 0.9, "device": torch.device("cpu")}
+        loaders = [
+            DataLoader(samples(seed, dtype, count * batch_size), batch_size=batch_size)
+            for seed, count in enumerate((2, 1))
+        ]
         return _lines_run(
             lambda: call(
                 function,
-                None,
+                skipped,
                 n_epochs=1,
                 lr=0.01,
                 optimizer=torch.optim.SGD(model.parameters(), lr=0.01),
                 model=model,
                 loss_fn=nn.CrossEntropyLoss(),
-                train_loader=DataLoader(samples(0, count=2 * batch_size), batch_size=batch_size),
-                val_loader=DataLoader(samples(1, count=batch_size), batch_size=batch_size),
-                **values,
+                train_loader=loaders[0],
+                val_loader=loaders[1],
+                weight_decay=0.1,
+                momentum=0.9,
+                device=torch.device("cpu"),
             )
         )
 
     return _finding(part, counts)
 
 
-def _finding(part: str, counts: Callable[[int, int], Counter[Line]]) -> Finding:
-    with default_dtype(torch.float64):
-        small, more_samples, more_units = counts(SMALL, SMALL), counts(LARGE, SMALL), counts(SMALL, LARGE)
+def _finding(part: str, counts: Callable[[int, int, torch.dtype], Counter[Line]]) -> Finding:
+    def run(dtype: torch.dtype) -> list[Counter[Line]]:
+        with default_dtype(dtype):
+            return [counts(*size, dtype) for size in ((SMALL, SMALL), (LARGE, SMALL), (SMALL, LARGE))]
+
+    try:
+        small, more_samples, more_units = run(torch.float64)
+    except Crash:  # code that runs in float32 only
+        small, more_samples, more_units = run(torch.float32)
     samples_lines, units_lines = _grown(small, more_samples), _grown(small, more_units)
     if not samples_lines and not units_lines:
         return Finding(part, "vectorisation", PASSED, "no Python loops over samples or units")

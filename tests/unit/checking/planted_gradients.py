@@ -230,7 +230,7 @@ MISTAKES = {
         "set=net.dL_dw[k] = gw",
         "set=net.dL_dw[i] = gw",
     ),
-    "bias gradient with the sign turned": (
+    "bias gradient with the opposite sign": (
         "db=-delta.sum(0)",
         "db=T.sum(-d, dim=1)",
         'db=-einsum("bo->o", u)',
@@ -278,7 +278,7 @@ MISTAKES = {
         "dw=d[:, :1] @ below[:, :1].T",
         'dw=einsum("o,i->oi", u[0], x[0])',
     ),
-    "weight gradient with the sign turned": (
+    "weight gradient with the opposite sign": (
         "dw=-delta.t() @ x",
         "dw=d @ (-below).T",
         'dw=-einsum("bo,bi->oi", u, x)',

@@ -75,3 +75,21 @@ def test_a_damaged_notebook_gets_one_message(tmp_path):
     path.write_text('{"cells": 3}')
     with pytest.raises(SubmissionError, match="not a notebook of format 4"):
         load(path)
+
+
+def test_what_depends_on_skipped_code_is_skipped_too(tmp_path):
+    path = script(tmp_path, "data = download()\ncount = int(len(data) * 0.9)\nrate = 2\n" + BACKPROPAGATION)
+    submission = load(path)
+    assert submission.parts["backpropagation"](None, None, None) == 2
+    assert "ada.py, line 2: NameError" in submission.skipped["count"]
+
+
+def test_a_cell_with_a_syntax_error_matters_only_if_it_defines_a_part(tmp_path):
+    assert "backpropagation" in load(notebook(tmp_path, "for i in range(3)\n  i", BACKPROPAGATION)).parts
+    with pytest.raises(SubmissionError, match=r"ada\.ipynb, cell 3, line 1: expected ':'"):
+        load(notebook(tmp_path, BACKPROPAGATION, "def train(n_epochs)\n  pass"))
+
+
+def test_a_part_imported_from_handgrad_is_not_a_submission(tmp_path):
+    with pytest.raises(SubmissionError, match="defines none of"):
+        load(script(tmp_path, "from handgrad import backpropagation"))
