@@ -1,0 +1,74 @@
+"""Correct implementations in unusual forms, which must not be accused, and gradients that are not stored."""
+
+import pytest
+
+from handgrad.checking.checks import check_file
+
+LISTS = """
+import torch
+from torch import nn
+
+class MyNet(nn.Module):
+    def __init__(self, n_l):
+        super().__init__()
+        self.L = len(n_l) - 1
+        self.f = [None] + [torch.tanh] * self.L
+        self.df = [None] + [lambda z: 1 - torch.tanh(z) ** 2] * self.L
+        self.fc = nn.ModuleDict({str(l): nn.Linear(n_l[l - 1], n_l[l]) for l in range(1, self.L + 1)})
+        self.z, self.a, self.dL_dw, self.dL_db = ([None] * (self.L + 1) for _ in range(4))
+
+    def forward(self, x):
+        self.a[0] = x.flatten(1)
+        for l in range(1, self.L + 1):
+            self.z[l] = self.fc[str(l)](self.a[l - 1])
+            self.a[l] = self.f[l](self.z[l])
+        return self.a[-1]
+"""
+BACKPROPAGATION = """
+def backpropagation(model, y_true, y_pred):
+    delta = 2 * (y_pred - y_true) * model.df[model.L](model.z[model.L])
+    for l in range(model.L, 0, -1):
+        model.dL_dw[l], model.dL_db[l] = delta.T @ model.a[l - 1], delta.sum(0)
+        if l > 1:
+            delta = delta @ model.fc[str(l)].weight * model.df[l - 1](model.z[l - 1])
+"""
+RETURNED = BACKPROPAGATION.replace("model.dL_dw[l], model.dL_db[l] =", "dw, db =") + "    return dw, db\n"
+GLOBAL_LOADER = """
+train_loader = make_loader()
+
+def train_manual_update(epoch_count, learning_rate, model, loss_fn):
+    for _ in range(epoch_count):
+        for x, y in train_loader:
+            model.zero_grad()
+            loss_fn(model(x), y).backward()
+            with torch.no_grad():
+                for p in model.parameters():
+                    p -= learning_rate * p.grad
+"""
+
+
+def checked(tmp_path, text):
+    path = tmp_path / "ada.py"
+    path.write_text("import torch\n" + text)
+    return check_file(path)
+
+
+@pytest.mark.slow
+def test_layers_in_lists_are_accepted(tmp_path):
+    result = checked(tmp_path, LISTS + BACKPROPAGATION)
+    assert result.passed, str(result)
+
+
+@pytest.mark.slow
+def test_gradients_that_are_returned_instead_of_stored_are_said_to_be_missing(tmp_path):
+    result = checked(tmp_path, RETURNED)
+    assert not result.passed
+    assert "model.dL_dw and model.dL_db are never set" in str(result)
+    assert "the function returns a tuple" in str(result)
+
+
+@pytest.mark.slow
+def test_a_loader_that_skipped_code_would_have_made_is_supplied(tmp_path):
+    result = checked(tmp_path, GLOBAL_LOADER)
+    assert "stops with an error" not in str(result)
+    assert "steps" in str(result)
