@@ -23,17 +23,17 @@ BACKPROPAGATION = {
     "pre-activation instead of activation": ("model.a.get(layer)", "model.z.get(layer, model.a[0])"),
     "stale activations of the last batch": ("model.a.get(layer)", "model.a[layer].roll(1, 0)"),
     "weight gradient averaged over the batch": (
-        "weight_gradient(dL_dz, a[layer - 1], weight)",
-        "weight_gradient(dL_dz, a[layer - 1], weight) / len(y_pred)",
+        "weight_gradient(dL_dz, a[layer - 1], weights[layer])",
+        "weight_gradient(dL_dz, a[layer - 1], weights[layer]) / len(y_pred)",
     ),
     "weight decay in the gradient": (
-        "weight_gradient(dL_dz, a[layer - 1], weight)",
-        "weight_gradient(dL_dz, a[layer - 1], weight) + 0.01 * weight",
+        "weight_gradient(dL_dz, a[layer - 1], weights[layer])",
+        "weight_gradient(dL_dz, a[layer - 1], weights[layer]) + 0.01 * weights[layer]",
     ),
     "local gradient through the transposed weights": ("torch.mm(dL_dz, weight,", "torch.mm(dL_dz, weight.T,"),
     "weights of the layer below": (
-        "input_gradient(dL_dz, weight,",
-        "input_gradient(dL_dz, model.fc[str(layer - 1)].weight,",
+        "input_gradient(dL_dz, weights[layer],",
+        "input_gradient(dL_dz, weights[layer - 1],",
     ),
     "activation derivative of the output layer missing": (
         "dL_dz = activation_of(",
@@ -54,10 +54,10 @@ BACKPROPAGATION = {
         "activation_of(model.f[layer], model.df[layer])",
         "activation_of(model.f[max(layer - 1, 1)], model.df[max(layer - 1, 1)])",
     ),
-    "bias gradient of the first sample only": ("dL_dz.sum(dim=0)\n", "dL_dz[0]\n"),
-    "bias gradient averaged over the batch": ("dL_dz.sum(dim=0)\n", "dL_dz.mean(dim=0)\n"),
-    "bias gradient summed over the units": ("dL_dz.sum(dim=0)\n", "dL_dz.sum(dim=1)\n"),
-    "bias forgotten": ("dL_dz.sum(dim=0)\n", "torch.zeros_like(dL_dz[0])\n"),
+    "bias gradient of the first sample only": ("dL_dz.sum(0)\n", "dL_dz[0]\n"),
+    "bias gradient averaged over the batch": ("dL_dz.sum(0)\n", "dL_dz.mean(dim=0)\n"),
+    "bias gradient summed over the units": ("dL_dz.sum(0)\n", "dL_dz.sum(dim=1)\n"),
+    "bias forgotten": ("dL_dz.sum(0)\n", "torch.zeros_like(dL_dz[0])\n"),
     "first layer forgotten": ("range(model.L, 0, -1)", "range(model.L, 1, -1)"),
     "output layer forgotten": ("range(model.L, 0, -1)", "range(model.L - 1, 0, -1)"),
 }

@@ -52,7 +52,7 @@ def test_comment_and_docstring_edits_in_the_sources_rerun_nothing(project):
 def test_change_of_the_update_rule_reruns_the_trainings_and_what_follows(project):
     with (project / "src/handgrad/sgd.py").open("a") as file:
         file.write("\nCHANGED = True\n")
-    assert planned(project) == AFTER_TRAINING | {"preflight": 1, "train": 6}
+    assert planned(project) == AFTER_TRAINING | {"preflight": 1, "check_gradients": 1, "train": 6}
 
 
 def test_change_of_the_figures_redraws_them_and_typesets_the_report(project):
