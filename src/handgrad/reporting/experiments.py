@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from handgrad.evaluation.significance import holm, paired_interval, paired_test
-from handgrad.hyperparameters import Combination
+from handgrad.hyperparameters import HYPERPARAMETERS, Combination
 from handgrad.reporting.statements import SIGNIFICANCE
 
 Record = dict[str, Any]
@@ -128,9 +128,11 @@ def _merged_leaderboard(experiments: Sequence[Experiment]) -> list[Record]:
     merged: dict[str, Record] = {}
     for experiment in experiments:
         config = experiment.facts["config"]
+        # What a run depends on besides its combination.
+        others = {name: value for name, value in config["training"].items() if name not in HYPERPARAMETERS}
         for row in experiment.facts["leaderboard"]["rows"]:
             settings = Combination.of(row).named()
-            key = json.dumps([config["model"], config["training"], config["dtype"], settings])
+            key = json.dumps([others, config["dtype"], settings])
             entry = {
                 "experiments": [],
                 "settings": settings,

@@ -70,8 +70,15 @@ def test_the_leaderboards_are_merged_and_shared_combinations_stand_once():
     assert len(rows) == 9
     assert all(row["experiments"] == ["default", "same"] for row in rows)
     assert [row["validation_accuracy"] for row in rows][:3] == [0.871, 0.859, 0.856]
-    rows = assemble_experiments([experiment("default"), experiment("wide", config__model__hidden=[8])])
-    assert [row["experiments"] for row in rows["leaderboard"]][:2] == [["default"], ["wide"]]
+    rows = assemble_experiments([experiment("default"), experiment("single", config__dtype="float32")])
+    assert [row["experiments"] for row in rows["leaderboard"]][:2] == [["default"], ["single"]]
+
+
+def test_a_combination_is_shared_whatever_the_defaults_of_the_experiments():
+    # The rows have every setting; the config has those that a combination does not name.
+    other = experiment("wide", config__model__hidden=[64], config__training__batch_size=32)
+    rows = assemble_experiments([experiment("default"), other])["leaderboard"]
+    assert [row["experiments"] for row in rows] == 9 * [["default", "wide"]]
 
 
 def test_nothing_is_compared_on_different_test_images():
