@@ -90,9 +90,15 @@ class ConfidentError(TypedDict):
     confidence: float
 
 
-class Evaluation(Scores, AgainstBaselines):
+class ModelScores(Scores):
+    """The scores of the selected model, with its accuracies on the other images."""
+
     most_confident_errors: list[ConfidentError]
     training_accuracy: float
     training_accuracy_interval: Sequence[float]
     validation_accuracy: float
     validation_accuracy_interval: Sequence[float]
+
+
+class Evaluation(ModelScores, AgainstBaselines):
+    pass

@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from typing import Any, TypedDict
 
 from handgrad.hyperparameters import Settings
-from handgrad.records import gradient_check, selection
-from handgrad.records.baselines import Tried
-from handgrad.records.evaluation import Bin, ClassScores, ConfidentError, McNemar, Random, Scores
+from handgrad.records import baselines, gradient_check, selection
+from handgrad.records.evaluation import Bin, ClassScores, Majority, McNemar, ModelScores, Random
 from handgrad.records.preflight import Arithmetic
 from handgrad.records.source import Source
 from handgrad.records.summary import Normalisation, SplitSummary
@@ -175,17 +174,6 @@ class Agreement(TypedDict):
     epochs: int
     bit_identical_runs: int
     certificate: Certificate
-
-
-class SelectionResult(TypedDict):
-    metric: str
-    validation_images: int
-    combinations: int
-    diverged: int
-    trainer: str
-    seeds: list[int]
-    selected: selection.Selected
-    runner_up: selection.RunnerUp | None
 
 
 class Rise(TypedDict):
@@ -378,12 +366,7 @@ class BinWithShare(Bin):
     share: float
 
 
-class EvaluationResult(Scores):
-    most_confident_errors: list[ConfidentError]
-    training_accuracy: float
-    training_accuracy_interval: Sequence[float]
-    validation_accuracy: float
-    validation_accuracy_interval: Sequence[float]
+class EvaluationResult(ModelScores):
     errors: int
     images_per_error: float | None
     worst_class: ClassScores
@@ -401,22 +384,10 @@ class EvaluationResult(Scores):
     validation_to_test_interval: Sequence[float]
 
 
-Majority = TypedDict(
-    "Majority",
-    {"class": str, "accuracy": float, "accuracy_interval": Sequence[float], "validation_accuracy": float},
-)
-
-
-class LogisticRegression(TypedDict):
+class LogisticRegression(baselines.LogisticRegression):
     accuracy: float
     accuracy_interval: Sequence[float]
     loss: float
-    validation_accuracy: float
-    training_accuracy: float
-    regularisation: float
-    tried: list[Tried]
-    iterations: int
-    converged: bool
 
 
 class Baselines(TypedDict):
@@ -464,7 +435,7 @@ class Facts(TypedDict):
     cost: Cost
     gradients: Gradients
     comparison: Agreement
-    selection: SelectionResult
+    selection: selection.Outcome
     leaderboard: Leaderboard
     settings: Settings
     hyperparameters: list[Name]

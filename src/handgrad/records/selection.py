@@ -72,15 +72,18 @@ class Pair(TypedDict):
     p_value_holm: float
 
 
-class Selection(TypedDict):
+class Outcome(TypedDict):
     metric: Literal["validation_accuracy"]
     validation_images: int
     combinations: int
     diverged: int
     trainer: str
     seeds: list[int]
-    ranking: list[Row]
     selected: Selected
     runner_up: RunnerUp | None
+
+
+class Selection(Outcome):
+    ranking: list[Row]
     steps: dict[str, list[Pair]]  # keyed by the hyperparameter in which the two differ
     same_steady_steps: list[Pair]
