@@ -4,21 +4,12 @@ import csv
 
 import pytest
 from helpers.projects import SMALL, copy_project, run, snakemake
+from helpers.submissions import BACKPROPAGATION
 
-RIGHT = """
-import torch
-
-def backpropagation(model, y_true, y_pred):
-    d = 2 * (y_pred - y_true) * model.df[model.L](model.z[model.L])
-    for l in range(model.L, 0, -1):
-        model.dL_dw[l], model.dL_db[l] = d.T @ model.a[l - 1], d.sum(0)
-        if l > 1:
-            d = d @ model.fc[str(l)].weight * model.df[l - 1](model.z[l - 1])
-"""
 HEAD = "def backpropagation(model, y_true, y_pred):\n"
 CLASS = {
-    "right answer.py": RIGHT,
-    "wrong.py": RIGHT.replace("d.sum(0)", "d.mean(0)"),
+    "right answer.py": BACKPROPAGATION,
+    "wrong.py": BACKPROPAGATION.replace("d.sum(0)", "d.mean(0)"),
     "broken.py": "def backpropagation(:",
     "ends.py": f"import os\n{HEAD}    os._exit(0)\n",
     "needs.py": f"import no_such_package\n{HEAD}    no_such_package.go()\n",
