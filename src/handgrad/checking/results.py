@@ -1,6 +1,5 @@
 """The findings of a check, and their presentation as text."""
 
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -64,7 +63,3 @@ class Result:
         findings = [finding for finding in self.findings if finding.part == part]
         wrong = any(finding.status == FAILED for finding in findings)
         return "\n".join([f"{part}: {'WRONG' if wrong else 'correct'}", *map(str, findings)])
-
-
-def joined(results: Iterable[Result]) -> Result:
-    return Result([finding for result in results for finding in result.findings])
