@@ -168,20 +168,25 @@ def observed_steps(
 ) -> Steps:
     """The steps of a training run that visited `points`, with the gradient of each step's batch there."""
     loader = list(DataLoader(data, batch_size=BATCH_SIZE))
-    gradients = []
+
+    def gradient(step: int) -> Tensor:
+        inputs, labels = loader[step % len(loader)]
+        parts = torch.autograd.grad(loss_fn(model(inputs), labels), list(model.parameters()))
+        return torch.cat([part.flatten() for part in parts])
+
+    gradients, late_gradients = [], []
     with restored(model):
         for step, point in enumerate(points[:-1]):
             _load(model, point)
-            inputs, labels = loader[step % len(loader)]
-            loss = loss_fn(model(inputs), labels)
-            parts = torch.autograd.grad(loss, list(model.parameters()))
-            gradients.append(torch.cat([part.flatten() for part in parts]))
+            gradients.append(gradient(step))
+            late_gradients.append(gradient(step - 1) if step else torch.zeros_like(point))
     names = [(name, parameter.numel()) for name, parameter in model.named_parameters()]
     is_bias = torch.cat([torch.full((count,), name.endswith("bias")) for name, count in names])
     is_last = torch.cat([torch.full((count,), f"fc.{model.L}." in name) for name, count in names])
     return Steps(
         torch.stack(points),
         torch.stack(gradients),
+        torch.stack(late_gradients),
         [len(labels) for _, labels in loader],
         len(loader),
         is_bias,

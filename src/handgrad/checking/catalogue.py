@@ -352,6 +352,15 @@ UPDATE_MISTAKES = (
         "The order is: zero the gradients, forward, backward, step.",
     ),
     Mistake(
+        "step before the forward pass",
+        {
+            "gradient": "late",
+            "v": "v if t == 0 else {first} if t == 1 else {next}",
+            "p": "p if t == 0 else p - {rate} * d",
+        },
+        "The order is: zero the gradients, forward, backward, step.",
+    ),
+    Mistake(
         "gradient divided by the batch size",
         {"gradient": "dL_dp / n"},
         "The loss is a mean over the batch already.",
@@ -512,6 +521,28 @@ UPDATE_MISTAKES = (
         },
         "Zero the gradients and step for each batch.",
     ),
+    Mistake(
+        "no step on the first batch of an epoch",
+        {
+            "v": "v if step == 0 else {first} if t == 1 else {next}",
+            "p": "p if step == 0 else p - {rate} * d",
+        },
+        "Every batch of the loader takes a step.",
+    ),
+    Mistake(
+        "no step on the last batch of an epoch",
+        {"v": "v if last_step else {first} if t == 0 else {next}", "p": "p if last_step else p - {rate} * d"},
+        "Every batch of the loader takes a step, a smaller last one included.",
+    ),
+    Mistake(
+        "two steps with each gradient",
+        {
+            "v": "momentum * ({first} if t == 0 else {next}) + g"
+            " - weight_decay * lr * ({first} if t == 0 else {next})",
+            "d": "(v + (g if t == 0 else momentum * v_before + g))",
+        },
+        "Call step once for each batch.",
+    ),
 )
 
 _PLAIN_Z = "z[l] is the pre-activation, a[l-1] W[l]^T + b[l]: remember it before applying the activation."
@@ -526,7 +557,14 @@ FORWARD_MISTAKES = (
     ),
     Mistake("network input used in every layer", {"z[l]": "a[0] @ W[l].T + b[l]"}, _PLAIN_Z),
     Mistake(
-        "z of the previous batch remembered", {"z[l]": "old_z[l]"}, "Overwrite z[l] in every forward pass."
+        "z of the previous batch remembered",
+        {"z[l]": "old_z[l]", "a[l]": "f[l](a[l-1] @ W[l].T + b[l])"},
+        "Overwrite z[l] in every forward pass.",
+    ),
+    Mistake(
+        "z and a of the previous batch remembered",
+        {"z[l]": "old_z[l]"},
+        "Overwrite z[l] and a[l] in every forward pass.",
     ),
     Mistake("a remembered before the activation", {"a[l]": "z[l]"}, "a[l] is f[l](z[l])."),
     Mistake(

@@ -46,8 +46,8 @@ BACKPROPAGATION = {
 }
 EQUATIONS = {"dL_dz[L]": "BP1", "dL_dz[l]": "BP2", "dL_db[l]": "BP3", "dL_dw[l]": "BP4"}
 
-# dL_dp: the gradient of the current batch at the current parameters p, all in one vector; t: the step,
-# counted from 0.
+# dL_dp: the gradient of the current batch at the current parameters p, all in one vector; late: that of the
+# batch before, also at p; t: the step, counted from 0.
 UPDATE = {
     "g": "{gradient} + {decay}",
     "gradient": "dL_dp",
@@ -89,11 +89,13 @@ class Pass:
 class Steps:
     """An observed training run: the parameters before each step, and the gradients there.
 
-    `points` has one more row than `gradients`: the parameters after the last step.
+    `points` has one more row than `gradients`: the parameters after the last step. `late_gradients` are the
+    gradients of the batch before, at the same parameters; zero in the first step.
     """
 
     points: Tensor
     gradients: Tensor
+    late_gradients: Tensor
     batch_sizes: list[int]
     steps_per_epoch: int
     is_bias: Tensor
@@ -134,7 +136,12 @@ def trajectory(formulas: Formulas, steps: Steps) -> Tensor:
     for t, gradient in enumerate(steps.gradients):
         epoch, step = divmod(t, steps.steps_per_epoch)
         scope |= {"t": t, "epoch": epoch, "step": step, "last_step": step == steps.steps_per_epoch - 1}
-        scope |= {"dL_dp": gradient, "p": steps.points[t], "n": steps.batch_sizes[step]}
+        scope |= {
+            "dL_dp": gradient,
+            "late": steps.late_gradients[t],
+            "p": steps.points[t],
+            "n": steps.batch_sizes[step],
+        }
         scope["epoch_sum"] = gradient if step == 0 else scope["epoch_sum"] + gradient
         scope["g"] = _value(formulas, "g", scope)
         scope["v"] = _value(formulas, "v", scope)

@@ -1,6 +1,7 @@
 """Check a network class: shapes, values stored by the forward pass, and derivatives of activations."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -36,12 +37,21 @@ def network_findings(
     cls: Callable[..., Any], part: str = "MyNet", skipped: dict[str, str] | None = None
 ) -> list[Finding]:
     """The findings on a network class that takes the widths; see `handgrad.networks.MyNet`."""
+    passes, problems = [], []
     with default_dtype(torch.float64):
-        try:
-            passes = [_forward(cls, case, skipped or {}) for case in FORWARD_CASES]
-        except (_Wrong, Crash) as error:
-            return [Finding(part, "forward", FAILED, str(error))]
-        return [_remembered(passes, part), *_derivatives(passes[0]["model"], part)]
+        for case in FORWARD_CASES:
+            try:
+                passes.append(_forward(cls, case, skipped or {}))
+            except (_Wrong, Crash) as error:
+                problems.append(f"{error} ({case})" if passes else str(error))
+        if not passes:
+            return [Finding(part, "forward", FAILED, problems[0])]
+        forward = _remembered(passes, part)
+        if problems and forward.status == PASSED:
+            forward = Finding(part, "forward", FAILED, problems[0])
+        elif problems:
+            forward = replace(forward, details=(*forward.details, problems[0]))
+        return [forward, *_derivatives(passes[0]["model"], part)]
 
 
 def _forward(cls: Callable[..., Any], case: Case, skipped: dict[str, str]) -> dict[str, Any]:

@@ -113,6 +113,16 @@ MISTAKES = {
         _NAMES_START + ";g=memory.get(name, 0 * dw);store=step; memory[name] = dw.clone()",
         _FLAT_START + ';early=state["raw"], raw = raw, raw * 0 + state["raw"]',
     ),
+    "step before the forward pass": (
+        _START
+        + ';early=before, memory["batch"] = memory.get("batch"), (inputs, labels); inputs, labels = before or (inputs, labels)'
+        + ";when=before",
+        _NAMES_START
+        + ';early=before, memory["batch"] = memory.get("batch"), (x, y)'
+        + ";when=before and (net.zero_grad(), criterion(net(before[0]), before[1]).backward())",
+        'start=state = {"v": None, "batch": None};early=before, state["batch"] = state["batch"], (x, y);when=before'
+        + ";g=torch.cat([part.reshape(-1) for part in torch.autograd.grad(loss_fn(model(before[0]), before[1]), ps)])",
+    ),
     "gradient divided by the batch size": ("g=grad / len(inputs)", "g=dw / x.shape[0]", "g=raw / len(y)"),
     "gradient multiplied by the batch size": ("g=grad * len(inputs)", "g=len(x) * dw", "g=raw * len(y)"),
     "sign of the gradient only": ("g=grad.sign()", "g=torch.sign(dw)", "g=raw.sign()"),
@@ -281,6 +291,18 @@ MISTAKES = {
         "when=last",
         "when=count == len(loader)",
         "when=number == len(train_dl) - 1",
+    ),
+    "no step on the first batch of an epoch": ("when=number", "when=count > 1", "when=number > 0"),
+    "no step on the last batch of an epoch": (
+        "when=not last",
+        "when=count < len(loader)",
+        "when=number + 1 < len(train_dl)",
+    ),
+    "two steps with each gradient": (
+        "step=p -= lr * v; v = velocities[i] = momentum * v + grad + weight_decay * p; p -= lr * v",
+        "step=w.data = w.data - step; step = store[name] = mu * step + learning_rate * (dw + wd * w.data); "
+        "w.data = w.data - step",
+        "step=theta - lr * v; v = momentum * v + raw + weight_decay * moved; moved = moved - lr * v",
     ),
     "one step an epoch, with the sum of its gradients": (
         "zero=pass;epoch=model.zero_grad();when=last",
