@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """Three different correct training loops, and every mistake of a loop expressed in each of them.
 
 `<<name:text>>` in a source is `text` unless a mistake says otherwise.

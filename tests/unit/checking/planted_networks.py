@@ -1,4 +1,3 @@
-# ruff: noqa: E501
 """Three different correct networks, and every known mistake of the forward pass and of derivatives in each.
 
 `<<name:text>>` in a source is `text` unless a mistake says otherwise. The activation `f` and its derivative

@@ -86,6 +86,71 @@ def train_manual_update(model, train_dl, loss_fn, n_epochs, lr, momentum=0.0, we
             advance(x, y, number)
 """
 
+# Correct implementations in other styles, without planted mistakes.
+DOWNHILL = """
+import torch
+
+def train_manual_update(n_epochs, lr, model, criterion, loader, momentum=0.0, weight_decay=0.0):
+    ps = list(model.parameters())
+    vs = [torch.zeros_like(p) for p in ps]
+    for _ in range(n_epochs):
+        for x, y in loader:
+            loss = criterion(model(x), y)
+            <<backward:pass>>
+            grads = <<grads:torch.autograd.grad(loss, ps)>>
+            with torch.no_grad():
+                for i, (p, dp) in enumerate(zip(ps, grads)):
+                    g, v = <<g:dp + weight_decay * p>>, vs[i]
+                    vs[i] = v = <<v:momentum * v - lr * g>>
+                    <<step:p += v>>
+"""
+FOREACH = """
+import torch
+
+def update(ps, vs, lr, mu, wd):
+    gs = <<g:[p.grad + wd * p for p in ps]>>
+    <<v:torch._foreach_mul_(vs, mu); torch._foreach_add_(vs, gs)>>
+    <<step:torch._foreach_add_(ps, vs, alpha=-lr)>>
+
+def train_manual_update(model, train_loader, loss_fn, num_epochs, lr=0.1, mu=0.0, wd=0.0):
+    ps = [*model.parameters()]
+    vs = [torch.zeros_like(p, requires_grad=False) for p in ps]
+    batches = ((x, y) for _ in range(num_epochs) for x, y in train_loader)
+    for x, y in batches:
+        <<zero:model.zero_grad()>>
+        loss_fn(model(x), y).backward()
+        torch.no_grad()(update)(ps, vs, lr, mu, wd)
+"""
+LAYERS = """
+import torch
+from dataclasses import dataclass, field
+
+@dataclass
+class Descent:
+    eta: float
+    beta: float
+    vw: dict = field(default_factory=dict)
+    vb: dict = field(default_factory=dict)
+
+    @torch.no_grad()
+    def __call__(self, net, l2):
+        for key in reversed(list(net.fc)):
+            lin = net.fc[key]
+            gw, gb = <<gw:lin.weight.grad + l2 * lin.weight>>, <<gb:lin.bias.grad + l2 * lin.bias>>
+            self.vw[key], self.vb[key] = <<vw:self.beta * self.vw.get(key, 0) + gw>>, <<vb:self.beta * self.vb.get(key, 0) + gb>>
+            <<step:lin.weight -= self.eta * self.vw[key]; lin.bias -= self.eta * self.vb[key]>>
+
+def train_manual_update(net, data, cost, epochs, *, eta, beta=0.0, l2=0.0):
+    descent = Descent(eta, beta)
+    for _ in range(epochs):
+        for inputs, targets in data:
+            for p in net.parameters():
+                p.grad = None
+            cost(net(inputs), targets).backward()
+            descent(net, l2)
+"""
+OTHERS = {"downhill": DOWNHILL, "foreach": FOREACH, "layers": LAYERS}
+
 SOURCES = {"lists": LISTS, "names": NAMES, "flat": FLAT}
 _START = "start=params = list(model.parameters()); velocities = [None] * len(params); memory = {}"
 _NAMES_START = "start=store = {}; memory = {}"
@@ -322,6 +387,6 @@ def planted(source: str, changes: str = ""):
 
     text = re.sub(r"<<(\w+):(.*?)>>", chosen, source)
     assert not texts, f"no place for {texts}"
-    scope: dict = {"kept": {}}
+    scope: dict = {"kept": {}, "__name__": "builtins"}
     exec(compile(text, "submission.py", "exec"), scope)
     return scope["train_manual_update"]
