@@ -47,7 +47,9 @@ rule all:
     input: expand("results/{{i}}/model.safetensors", i=range({jobs}))
 rule train:
     input: train="train.safetensors", validation="validation.safetensors"
-    output: multiext("results/{{i}}/", "model.safetensors", "history.csv", "metrics.json", "predictions.csv")
+    output:
+        multiext("results/{{i}}/", "model.safetensors", "history.csv", "metrics.json", "predictions.csv"),
+        "results/{{i}}/manifest.json",
     log: "logs/{{i}}.log"
     benchmark: "benchmarks/{{i}}.tsv"
     shell: "touch {{output}} 2> {{log}}"
