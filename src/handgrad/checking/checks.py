@@ -11,7 +11,7 @@ from handgrad.checking.gradients import gradient_findings
 from handgrad.checking.loading import PARTS, Submission, SubmissionError, load
 from handgrad.checking.networks import classifier_findings, maker, network_findings
 from handgrad.checking.results import FAILED, NOTE, Finding, Result
-from handgrad.checking.speed import backpropagation_speed
+from handgrad.checking.speed import backpropagation_speed, training_speed
 from handgrad.checking.updates import train_findings, update_findings
 from handgrad.checking.vectorisation import backpropagation_loops, training_loops
 from handgrad.losses import LOSSES
@@ -148,4 +148,5 @@ def _training(function: Callable[..., Any], part: str, skipped: Skipped) -> list
     findings = find(function, skipped)
     with suppress(SubmissionError):
         findings.append(training_loops(function, part, skipped))
+        findings.append(training_speed(function, part, skipped))
     return findings

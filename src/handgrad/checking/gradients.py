@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
-from unittest import mock
 
 import torch
 from torch import Tensor
@@ -32,7 +31,8 @@ from handgrad.checking.diagnosis import (
     relative_error,
 )
 from handgrad.checking.formulas import BACKPROPAGATION, LOSS_GRADIENTS, Formulas, Pass, gradients
-from handgrad.checking.results import FAILED, NOTE, PASSED, Finding
+from handgrad.checking.results import BY_HAND, FAILED, NOTE, PASSED, Finding
+from handgrad.checking.shortcuts import AUTOGRAD, shortcuts_watched
 from handgrad.errors import GradientError
 from handgrad.gradcheck import LOSS_VALUES, check_gradients
 
@@ -137,9 +137,9 @@ def _observe(
 
     def run(inputs: Tensor, targets: Tensor) -> None:
         nonlocal used_autograd, returned
-        with _autograd_watched() as calls:
+        with shortcuts_watched() as used:
             returned = call(function, skipped, model=model, y_true=targets, y_pred=y_pred, **options)
-        used_autograd = used_autograd or bool(calls)
+        used_autograd = used_autograd or AUTOGRAD in used
 
     y_pred = model(first.inputs)
     try:
@@ -232,33 +232,6 @@ def _autograd(model: Any, inputs: Tensor, targets: Tensor, loss: str) -> list[Te
         for layer in layers:
             a = model.f[layer](functional.linear(a, *parameters[2 * layer - 2 : 2 * layer]))
         return list(torch.autograd.grad(LOSS_VALUES[loss](a, targets), parameters))
-
-
-class _autograd_watched:
-    """Counts calls to autograd's backward pass within the context."""
-
-    def __enter__(self) -> list[str]:
-        calls: list[str] = []
-        self._patches = []
-        for owner, name in (
-            (torch.Tensor, "backward"),
-            (torch.autograd, "backward"),
-            (torch.autograd, "grad"),
-        ):
-            original = getattr(owner, name)
-
-            def watched(*arguments: Any, original: Any = original, name: str = name, **options: Any) -> Any:
-                calls.append(name)
-                return original(*arguments, **options)
-
-            patch = mock.patch.object(owner, name, watched)
-            patch.start()
-            self._patches.append(patch)
-        return calls
-
-    def __exit__(self, *_: object) -> None:
-        for patch in self._patches:
-            patch.stop()
 
 
 def _is_dtype_trouble(message: str) -> bool:
@@ -472,7 +445,7 @@ def _remarks(observations: list[Observation]) -> list[Finding]:
         findings.append(Finding(PART, "parameters", FAILED, text))
     if any(observation.used_autograd for observation in done):
         text = "calls autograd (backward or torch.autograd.grad): agreeing with it proves nothing then"
-        findings.append(Finding(PART, "by hand", NOTE, text))
+        findings.append(Finding(PART, BY_HAND, NOTE, text))
     if any(observation.reshaped for observation in done):
         text = "some gradients have an extra dimension of 1; the numbers are compared without it"
         findings.append(Finding(PART, "shapes", NOTE, text))

@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 PASSED, FAILED, NOTE = "passed", "failed", "note"
+BY_HAND = "by hand"  # the check whose note says that PyTorch does what the function should do
 _SIGNS = {PASSED: "ok  ", FAILED: "FAIL", NOTE: "note"}
 
 
@@ -62,4 +63,6 @@ class Result:
     def _part(self, part: str) -> str:
         findings = [finding for finding in self.findings if finding.part == part]
         wrong = any(finding.status == FAILED for finding in findings)
-        return "\n".join([f"{part}: {'WRONG' if wrong else 'correct'}", *map(str, findings)])
+        by_hand = all(finding.check != BY_HAND for finding in findings)
+        verdict = "WRONG" if wrong else "correct" if by_hand else "correct, but not by hand"
+        return "\n".join([f"{part}: {verdict}", *map(str, findings)])

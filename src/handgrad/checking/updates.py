@@ -33,7 +33,8 @@ from handgrad.checking.diagnosis import (
     named,
 )
 from handgrad.checking.formulas import DAMPENING, NESTEROV, UPDATE, Formulas, Steps, trajectory
-from handgrad.checking.results import FAILED, NOTE, PASSED, Finding
+from handgrad.checking.results import BY_HAND, FAILED, NOTE, PASSED, Finding
+from handgrad.checking.shortcuts import OPTIMIZER, shortcuts_watched
 
 # Relative to the total distance that the parameters move; see `diagnosis.TOLERANCES`.
 TOLERANCES = {torch.float64: 1e-5, torch.float32: 1e-2}
@@ -55,6 +56,7 @@ class Observation:
     validation: Watched
     losses: list[list[float]]
     returned: Any
+    used_optimizer: bool
     crash: str = ""
 
     @property
@@ -94,6 +96,9 @@ def _findings(function: Callable[..., Any], part: str, skipped: dict[str, str]) 
         findings += _loop(function, done, part, skipped)
     # A validation that trains explains wrong steps.
     findings.sort(key=lambda finding: (finding.check, finding.status) != ("validation", FAILED))
+    if part == "train_manual_update" and any(observation.used_optimizer for observation in done):
+        text = "calls an optimizer of torch.optim: agreeing with torch.optim.SGD proves nothing then"
+        findings.append(Finding(part, BY_HAND, NOTE, text))
     if missing := [name for name in ("weight_decay", "momentum") if not _can(function, name)]:
         text = f"has no parameter for {' and '.join(missing)}: checked without"
         findings.append(Finding(part, "parameters", NOTE, text))
@@ -147,8 +152,10 @@ def _observe(
     training, validation = Watched(data, model), Watched(samples(setting.seed + 100, dtype), model)
     # A network as it is between two training runs: in evaluation mode, with leftover gradients.
     crash, returned = "", None
+    arguments = _arguments(setting, model, loss_fn, training, validation)
     try:
-        returned = call(function, skipped, **_arguments(setting, model, loss_fn, training, validation))
+        with shortcuts_watched() as used:
+            returned = call(function, skipped, **arguments)
     except Crash as error:
         crash = str(error)
     points, steps = [*training.seen, flat_parameters(model)], None
@@ -156,7 +163,16 @@ def _observe(
         settings = setting.hyperparameters | {"first_lr": first_lr}
         steps = observed_steps(points, model, data, loss_fn, settings)
     return Observation(
-        setting, points, reference, steps, training, validation, _losses(returned), returned, crash
+        setting,
+        points,
+        reference,
+        steps,
+        training,
+        validation,
+        _losses(returned),
+        returned,
+        OPTIMIZER in used,
+        crash,
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from jinja2 import FileSystemLoader
 
 from handgrad.checking.loading import PARTS
+from handgrad.checking.results import BY_HAND
 from handgrad.reporting.composing import compose
 from handgrad.reporting.wording import escaped
 from handgrad.stages.command_line import run_stage
@@ -64,7 +65,10 @@ def _part(findings: list[dict[str, Any]], part: str) -> str:
         return ""
     if wrong:
         return "; ".join(" and ".join(finding["mistakes"]) or _short(finding["summary"]) for finding in wrong)
-    return "correct" if any(finding["status"] == "passed" for finding in of_part) else "not checked"
+    if not any(finding["status"] == "passed" for finding in of_part):
+        return "not checked"
+    by_hand = all(finding["check"] != BY_HAND for finding in of_part)
+    return "correct" if by_hand else "correct, but not by hand"
 
 
 def _link(check: dict[str, Any]) -> str:

@@ -3,7 +3,9 @@
 import pytest
 from helpers.submissions import BACKPROPAGATION
 
-from handgrad.checking.checks import check_file
+import handgrad
+from handgrad.checking.checks import check_file, check_update
+from handgrad.checking.results import BY_HAND
 
 LISTS = """
 import torch
@@ -65,3 +67,43 @@ def test_a_loader_that_skipped_code_would_have_made_is_supplied(tmp_path):
     result = checked(tmp_path, GLOBAL_LOADER)
     assert "stops with an error" not in str(result)
     assert "steps" in str(result)
+
+
+SHORTCUTS = """
+from torch.autograd import grad
+
+def backpropagation(model, y_true, y_pred):
+    layers = [model.fc[str(l)] for l in range(1, model.L + 1)]
+    for l, layer in enumerate(layers, 1):
+        loss = ((y_pred - y_true) ** 2).sum()
+        model.dL_dw[l], model.dL_db[l] = grad(loss, [layer.weight, layer.bias], retain_graph=True)
+
+def train_manual_update(n_epochs, lr, model, loss_fn, train_loader):
+    optimizer = torch.optim.SGD(model.parameters(), lr=lr)
+    for _ in range(n_epochs):
+        for x, y in train_loader:
+            optimizer.zero_grad()
+            loss_fn(model(x), y).backward()
+            optimizer.step()
+"""
+
+
+@pytest.mark.slow
+def test_what_pytorch_does_instead_of_the_function_is_not_by_hand(tmp_path):
+    result = checked(tmp_path, SHORTCUTS)
+    notes = {f.part: f.summary for f in result.findings if f.check == BY_HAND}
+    assert notes == {
+        "backpropagation": "calls autograd (backward or torch.autograd.grad): "
+        "agreeing with it proves nothing then",
+        "train_manual_update": "calls an optimizer of torch.optim: "
+        "agreeing with torch.optim.SGD proves nothing then",
+    }
+    assert "train_manual_update: correct, but not by hand" in str(result)
+
+
+@pytest.mark.slow
+def test_training_functions_are_timed_beside_pytorchs_loop_and_handgrads():
+    for function in (handgrad.train_manual_update, handgrad.train):
+        (speed,) = (f for f in check_update(function).findings if f.check == "speed")
+        assert list(speed.data["milliseconds"]) == ["yours", "torch.optim.SGD", "handgrad"]
+        assert "times as long as torch.optim.SGD in epochs of 4 batches" in speed.summary
