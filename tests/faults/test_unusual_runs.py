@@ -6,10 +6,12 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from helpers import processes
 from helpers.projects import (
+    SMALL,
     SMALL_SETTINGS,
     copy_project,
     differences,
@@ -186,6 +188,25 @@ def test_a_clock_that_was_ahead(project, undisturbed):
     result = shell(project, "find results -exec touch {} + && $SNAKEMAKE")
     assert result.returncode == 0, result.stdout
     assert differences(result_files(project), undisturbed) == []
+
+
+def test_a_locale_that_is_not_installed(project, undisturbed):
+    output = run(project, "--forcerun", "report", LC_ALL="xx_XX.UTF-8")
+    assert "The locale of the environment is not installed; the jobs use C.UTF-8." in output
+    assert "setlocale" not in output
+    assert differences(result_files(project), undisturbed) == []
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo], ids=["folder", "named pipe"])
+def test_an_archive_that_is_no_file(tmp_path, make):
+    config = SMALL | {"data": {"source": "archive", "archive": "own.tar.gz"}}
+    folder = copy_project(tmp_path / "project", config)
+    make(folder / "own.tar.gz")
+    result = snakemake(folder, "--cores", "1")
+    assert result.returncode == 1
+    assert "data.archive is 'own.tar.gz'; there is no such file but a folder or device" in result.stdout
+    assert "Traceback" not in result.stdout
+    assert not (folder / "results").exists()
 
 
 @pytest.fixture
