@@ -258,7 +258,12 @@ def compared_documents(wildcards):
 
 
 def growing(amount):
-    """A resource that grows with each attempt: `amount`, then twice, then three times as much."""
+    """A resource that grows with each attempt on a cluster: `amount`, then twice, then three times as much.
+
+    Local jobs get one attempt, and without a function, planning thousands of them is faster.
+    """
+    if workflow.local_exec:
+        return amount
     return lambda wildcards, attempt: amount * attempt
 
 

@@ -1,7 +1,8 @@
 rule train:
     input:
-        # Unnamed, so not passed to the stage: it is already in the settings.
-        lambda wildcards: SUBMITTED.get(wildcards.trainer, []),
+        # Unnamed, so not passed to the stage: it is already in the settings. Only if there are any: calling a
+        # function three times for each job would take seconds for thousands of jobs.
+        (lambda wildcards: SUBMITTED.get(wildcards.trainer, [])) if SUBMITTED else [],
         train_data=rules.prepare.output.train,
         validation_data=rules.prepare.output.validation,
     output:
