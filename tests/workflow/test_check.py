@@ -1,10 +1,13 @@
 """`snakemake check` on a class: a report for each file, and a table with one row per file."""
 
 import csv
+import json
 
+import nbformat
 import pytest
-from helpers.projects import SMALL, copy_project, run, snakemake
+from helpers.projects import ROOT, SMALL, copy_project, run, snakemake
 from helpers.submissions import BACKPROPAGATION
+from nbformat.v4 import new_code_cell, new_notebook
 
 HEAD = "def backpropagation(model, y_true, y_pred):\n"
 CLASS = {
@@ -44,6 +47,28 @@ def test_a_class_gets_reports_and_a_table(tmp_path):
     # No output of the experiment was created, and nothing is left to do.
     assert not (project / "results/data").exists()
     assert "Nothing to be done" in run(project, "check", "--config", "implementations=submissions/*")
+
+
+@pytest.mark.slow
+def test_a_notebook_is_a_trainer_of_the_experiment(tmp_path, small_config):
+    parts = ("backpropagation", "train_manual_update")
+    training = small_config["training"] | {"trainers": ["train", *(f"ada.ipynb:{part}" for part in parts)]}
+    combination = {"lr": 0.01, "weight_decay": 0.01, "momentum": 0.9}
+    config = small_config | {
+        "training": training,
+        "hyperparameters": [combination],
+        "comparison": {"tolerance": 1e-9},
+    }
+    project = copy_project(tmp_path / "project", config)
+    cells = ["%matplotlib inline", (ROOT / "exercises/solution.py").read_text(), "train(unset)"]
+    notebook = new_notebook(cells=[new_code_cell(cell) for cell in cells])
+    (project / "ada.ipynb").write_text(nbformat.writes(notebook))
+    run(project, "results/comparison.json")
+    comparison = json.loads((project / "results/comparison.json").read_text())
+    assert comparison["trainers"] == ["train", *(f"ada.{part}" for part in parts)]
+    assert 0 <= comparison["largest_parameter_difference"] <= 1e-9
+    for run_folder in (project / "results/runs").rglob("ada.*"):
+        assert len((run_folder / "history.csv").read_text().splitlines()) == 1 + training["epochs"]
 
 
 def test_a_pattern_without_files_is_refused(tmp_path):

@@ -39,11 +39,11 @@ def load_trainer(path: Path, part: str) -> Callable[..., History]:
         val_loader: Any,
         history: History,
         momentum_buffers: Any = None,
-        after_epoch: Any = None,
+        after_epoch: Callable[[History], None] = lambda history: None,
         progress: bool = False,
         **sgd: Any,
     ) -> History:
-        recorded = _Recorded(model, loss_fn, train_loader, val_loader, history)
+        recorded = _Recorded(model, loss_fn, train_loader, val_loader, history, after_epoch)
         values = {"n_epochs": n_epochs, "model": model, "loss_fn": loss_fn, "train_loader": recorded, **sgd}
         if part == "backpropagation":
             _train_by(function, skipped, **values)
@@ -102,9 +102,16 @@ class _Recorded:
     """A loader that evaluates the model on each batch before the update, and validates after each epoch."""
 
     def __init__(
-        self, model: nn.Module, loss_fn: Any, train_loader: Any, val_loader: Any, history: History
+        self,
+        model: nn.Module,
+        loss_fn: Any,
+        train_loader: Any,
+        val_loader: Any,
+        history: History,
+        after_epoch: Callable[[History], None],
     ) -> None:
         self._model, self._loss_fn, self._history = model, loss_fn, history
+        self._after_epoch = after_epoch
         self._training, self._validation = train_loader, val_loader
         self._figures: list[tuple[Tensor, Tensor, int]] = []
         self.dataset = range(sum(len(labels) for _, labels in train_loader))
@@ -130,6 +137,7 @@ class _Recorded:
             getattr(self._history, f"{name}_loss").append(float(loss) / samples)
             correct = sum(int(correct) for _, correct, _ in figures)
             getattr(self._history, f"{name}_accuracy").append(correct / samples)
+        self._after_epoch(self._history)
 
     @torch.no_grad()
     def _measure(self, inputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, int]:

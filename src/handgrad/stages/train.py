@@ -116,8 +116,10 @@ def run_trainer(
     best: dict[str, Tensor] = {}
     momentum_buffers: list[Tensor | None] = [None for _ in model.parameters()]
     checkpoint = checkpoint_path(options)
+    # A submitted trainer cannot start in the middle, so it writes no checkpoints.
+    checkpoint_every = 0 if options.implementation else options.checkpoint_every
     settings = ""
-    if options.checkpoint_every:
+    if checkpoint_every:
         settings = settings_hash(training_settings(options), [options.train_data, options.validation_data])
         history, momentum_buffers, best = load_checkpoint(checkpoint, settings, model)
     record(history)
@@ -129,7 +131,7 @@ def run_trainer(
         if options.keep == "best" and history.better(history.epochs, best_epoch):
             best_epoch = history.epochs
             best.update({name: tensor.clone() for name, tensor in model.state_dict().items()})
-        if options.checkpoint_every and history.epochs % options.checkpoint_every == 0:
+        if checkpoint_every and history.epochs % checkpoint_every == 0:
             save_checkpoint(checkpoint, settings, model, momentum_buffers, history, best)
 
     more = {}

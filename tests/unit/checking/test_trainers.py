@@ -1,6 +1,10 @@
+import functools
+
+import nbformat
 import pytest
 import torch
 from helpers.projects import ROOT
+from nbformat.v4 import new_code_cell, new_notebook
 from torch import nn
 
 from handgrad import Batches, History, MyMLP, train_manual_update
@@ -36,6 +40,26 @@ def test_the_solution_trains_as_handgrad_does(part):
     assert torch.allclose(parameters, expected_parameters, rtol=0, atol=1e-12)
     for name in ("training_loss", "validation_loss", "training_accuracy", "validation_accuracy"):
         assert getattr(history, name) == pytest.approx(getattr(expected, name), rel=1e-12)
+
+
+@pytest.mark.parametrize("part", ["backpropagation", "train_manual_update"])
+def test_a_notebook_trains_and_each_epoch_is_reported(tmp_path, part):
+    cells = [
+        "%matplotlib inline\nimport torch\nfrom tqdm.notebook import tqdm",
+        SOLUTION.read_text(),
+        "train(unset)",
+    ]
+    notebook = new_notebook(cells=[new_code_cell(cell) for cell in cells])
+    (tmp_path / "ada.ipynb").write_text(nbformat.writes(notebook))
+    reported = []
+    trainer = functools.partial(
+        load_trainer(tmp_path / "ada.ipynb", part),
+        after_epoch=lambda history: reported.append(history.epochs),
+    )
+    history, parameters = trained(trainer, lr=0.1, momentum=0.9)
+    _, expected = trained(train_manual_update, lr=0.1, momentum=0.9)
+    assert torch.allclose(parameters, expected, rtol=0, atol=1e-12)
+    assert reported == [1, 2, 3] == list(range(1, history.epochs + 1))
 
 
 def test_a_setting_that_the_update_does_not_know_is_refused():
