@@ -426,6 +426,11 @@ UPDATE_MISTAKES = (
         "v = momentum * v + g, with velocities made once, before the loops, not in each step.",
     ),
     Mistake("momentum with the wrong sign", {"kept": "-momentum * v"}, _VELOCITY),
+    Mistake(
+        "velocity is the tensor of the gradient, overwritten by the next one",
+        {"kept": "momentum * g"},
+        "Store a copy: PyTorch reuses p.grad, so keep p.grad.clone() or a new tensor.",
+    ),
     Mistake("momentum squared", {"kept": "momentum**2 * v"}, _VELOCITY),
     Mistake(
         "momentum of the last gradient instead of the velocity", {"kept": "momentum * g_before"}, _VELOCITY

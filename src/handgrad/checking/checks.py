@@ -128,11 +128,14 @@ def _backpropagation(function: Callable[..., Any], loss: str, skipped: Skipped) 
 def _with_own_network(
     function: Callable[..., Any], own: Callable[..., Any], findings: list[Finding], skipped: Skipped
 ) -> list[Finding]:
-    """Use the findings on the submission's own networks if it works, or fails, only with those."""
+    """Use the findings on the submission's own networks if it is right, or wrong, only with those."""
     with_own = gradient_findings(function, make=maker(own, skipped), skipped=skipped)
     if not _failed(with_own) and "stops with an error" in findings[0].summary:
         remark = Finding("backpropagation", "networks", NOTE, "runs with the MyNet of this file only")
         return [*with_own, remark]
+    if not _failed(with_own) and _failed(findings[:1]):
+        text = "right with the MyNet of this file, not with other activations: use model.df[l]"
+        return [*with_own, Finding("backpropagation", "networks", NOTE, text)]
     if _failed(with_own) and not _failed(findings):
         first = with_own[0]
         text = f"with the MyNet of this file: {first.summary}"

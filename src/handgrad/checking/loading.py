@@ -15,6 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import tqdm
+import tqdm.notebook
+
 import handgrad
 from handgrad.errors import HandgradError
 
@@ -30,6 +33,11 @@ HARMLESS_CALLS = {
     *("os.environ.get", "os.getenv", "os.path.join"),
     *("nn.CrossEntropyLoss", "nn.MSELoss", "torch.nn.CrossEntropyLoss", "torch.nn.MSELoss"),
 }
+
+# Cell magics that run the cell as Python.
+PYTHON_MAGICS = {"%%time", "%%timeit", "%%capture", "%%prun"}
+# Parts that may be the result of a call, such as backpropagation = timed(backpropagation).
+CALLED_PARTS = {"backpropagation", "train_manual_update", "compare_models"}
 
 _DEFINITIONS = re.compile(r"^(?:async +)?(?:def|class) +(\w+)", re.MULTILINE)
 
@@ -78,6 +86,8 @@ def load(path: Path) -> Submission:
     sys.modules[MODULE] = module  # dataclasses and pickle look up their module
     if str(path.parent.resolve()) not in sys.path:
         sys.path.append(str(path.parent.resolve()))  # last, so that no file in the folder shadows a package
+    # The bar of tqdm.notebook needs a running notebook with ipywidgets.
+    vars(tqdm.notebook).update(tqdm=tqdm.tqdm, trange=tqdm.trange)
     library = {name: getattr(handgrad, name) for name in PARTS}
     vars(module).update(library)
     skipped: dict[str, str] = {}
@@ -133,7 +143,9 @@ def _without_magics(source: str) -> str:
     """The source of a cell with IPython magics replaced by empty lines, to preserve line numbers."""
     lines = source.split("\n")
     if lines[0].startswith("%%"):
-        return ""
+        if lines[0].split()[0] not in PYTHON_MAGICS:
+            return ""
+        lines[0] = ""
     return "\n".join(
         line[: len(line) - len(line.lstrip())] + "pass"
         if line.lstrip().startswith(("%", "!", "?")) or line.rstrip().endswith("?")
@@ -190,7 +202,10 @@ def _is_definition(node: ast.stmt) -> bool:
         case ast.Import() | ast.ImportFrom() | ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
             return True
         case ast.Assign(targets=targets, value=value):
-            return all(map(_is_name, targets)) and _is_constant(value)
+            called = (
+                isinstance(value, ast.Call) and {ast.unparse(target) for target in targets} <= CALLED_PARTS
+            )
+            return called or (all(map(_is_name, targets)) and _is_constant(value))
         case ast.AnnAssign(target=target, value=value):
             return _is_name(target) and value is not None and _is_constant(value)
         case ast.If(test=test, body=body, orelse=orelse):

@@ -363,6 +363,11 @@ MISTAKES = {
         "when=count < len(loader)",
         "when=number + 1 < len(train_dl)",
     ),
+    "velocity is the tensor of the gradient, overwritten by the next one": (
+        "next=g + momentum * g",
+        "next=(1 + mu) * learning_rate * d",
+        "next=g.mul(1 + momentum)",
+    ),
     "two steps with each gradient": (
         "step=p -= lr * v; v = velocities[i] = momentum * v + grad + weight_decay * p; p -= lr * v",
         "step=w.data = w.data - step; step = store[name] = mu * step + learning_rate * (dw + wd * w.data); "

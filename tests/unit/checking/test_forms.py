@@ -27,6 +27,33 @@ class MyNet(nn.Module):
             self.a[l] = self.f[l](self.z[l])
         return self.a[-1]
 """
+# The derivative of the network's own activation, written out.
+SIGMOIDS = (
+    LISTS.replace("torch.tanh]", "torch.sigmoid]").replace(
+        "1 - torch.tanh(z) ** 2", "torch.sigmoid(z) * (1 - torch.sigmoid(z))"
+    )
+    + """
+def backpropagation(model, y_true, y_pred):
+    d = 2 * (y_pred - y_true) * y_pred * (1 - y_pred)
+    for l in range(model.L, 0, -1):
+        model.dL_dw[l], model.dL_db[l] = d.T @ model.a[l - 1], d.sum(0)
+        if l > 1:
+            d = d @ model.fc[str(l)].weight * model.a[l - 1] * (1 - model.a[l - 1])
+"""
+)
+OBJECT = """
+class Backpropagation:
+    def __call__(self, model, y_true, y_pred):
+        d = torch.mul(2 * (y_pred - y_true), model.df[model.L](model.z[model.L]))
+        for l in range(model.L, 0, -1):
+            model.dL_dw[l] = torch.einsum("bo,bi->oi", d, model.a[l - 1])
+            model.dL_db[l] = torch.einsum("bo->o", d)
+            if l > 1:
+                slope = model.df[l - 1](model.z[l - 1])
+                d = torch.einsum("bo,oi,bi->bi", d, model.fc[str(l)].weight, slope)
+
+backpropagation = Backpropagation()
+"""
 RETURNED = BACKPROPAGATION.replace("model.dL_dw[l], model.dL_db[l] =", "dw, db =") + "    return dw, db\n"
 GLOBAL_LOADER = """
 train_loader = make_loader()
@@ -52,6 +79,20 @@ def checked(tmp_path, text):
 def test_layers_in_lists_are_accepted(tmp_path):
     result = checked(tmp_path, LISTS + BACKPROPAGATION)
     assert result.passed, str(result)
+
+
+@pytest.mark.slow
+def test_the_derivative_of_the_files_own_activation_may_be_written_out(tmp_path):
+    result = checked(tmp_path, SIGMOIDS)
+    assert result.passed, str(result)
+    assert "right with the MyNet of this file, not with other activations" in str(result)
+
+
+@pytest.mark.slow
+def test_an_object_that_is_called_is_accepted(tmp_path):
+    result = checked(tmp_path, OBJECT)
+    assert result.passed, str(result)
+    assert "not with other activations" not in str(result)
 
 
 @pytest.mark.slow
