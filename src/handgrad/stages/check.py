@@ -1,6 +1,8 @@
 """Check one submitted file in a separate process, and plot the findings."""
 
 import hashlib
+import signal
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,6 +23,8 @@ class Options:
 
 
 def main(options: Options) -> None:
+    # As SIGINT does, end the worker and remove its scratch folder; by default, both would stay behind.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     content = options.submission.read_bytes()
     check = check_isolated(options.submission, options.seconds)
     options.output_figures.mkdir(parents=True, exist_ok=True)

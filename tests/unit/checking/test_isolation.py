@@ -1,8 +1,11 @@
 # ruff: noqa: E501
 """Harmful files, as a class may submit them: each gets a result, without side effects."""
 
+import os
+import signal
 import subprocess
 import sys
+import time
 
 import psutil
 import pytest
@@ -99,3 +102,27 @@ def test_the_command_prints_the_diagnosis_and_its_status_tells_the_result(tmp_pa
     assert "backpropagation: correct" in outputs[0].stdout
     assert "bias gradient averaged over the batch" in outputs[1].stdout
     assert "expected:     dL_db[l] = dL_dz[l].sum(dim=0) (BP3)" in outputs[1].stdout
+
+
+def processes_of(name):
+    return [p for p in psutil.process_iter(["cmdline"]) if name in " ".join(p.info["cmdline"] or [])]
+
+
+@pytest.mark.slow
+def test_a_terminated_check_leaves_no_process_and_no_folder_behind(tmp_path):
+    file = tmp_path / "sleeps_for_ever.py"
+    file.write_text(BACKPROPAGATION + "    import time\n    time.sleep(10_000)\n")
+    options = [f"--submission={file}", f"--output-check={tmp_path / 'check.json'}"]
+    stage = subprocess.Popen(
+        [sys.executable, "-m", "handgrad.stages.check", *options, f"--output-figures={tmp_path / 'figures'}"],
+        env=os.environ | {"TMPDIR": str(tmp_path)},
+    )
+    end = time.monotonic() + 60
+    while not any("handgrad.checking.worker" in p.info["cmdline"] for p in processes_of(str(file))):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    stage.send_signal(signal.SIGTERM)
+    assert stage.wait(timeout=60) == 128 + signal.SIGTERM
+    assert processes_of(str(file)) == []
+    assert not list(tmp_path.glob("handgrad-check-*"))
+    assert not (tmp_path / "check.json").exists()
