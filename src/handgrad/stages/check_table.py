@@ -31,8 +31,8 @@ def main(options: Options) -> None:
     rows = sorted(map(row, checks), key=lambda row: str(row["name"]))
     with io.StringIO(newline="") as text:
         writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(["file", "result", *PARTS, "problem"])
-        writer.writerows([row["file"], row["result"], *row["parts"], row["problem"]] for row in rows)
+        writer.writerow(["file", "result", "problem", *PARTS])
+        writer.writerows([row["file"], row["result"], row["problem"], *row["parts"]] for row in rows)
         write_text(options.output_table, text.getvalue())
     loader = FileSystemLoader(options.template.parent)
     facts = {
