@@ -107,7 +107,7 @@ def _mean_of_logs(log_probabilities: Tensor, y_true: Tensor) -> Tensor:
 def _softmax_minus_onehot(log_probabilities: Tensor, y_true: Tensor) -> Tensor:
     """(softmax(y_pred) - onehot(y_true)) / batch, rounded as autograd does it: share * p - share * onehot."""
     probabilities = exp_minus_abs(log_probabilities)
-    share = 1 / y_true.shape[0]
+    share = 1 / len(y_true)
     gradient = log_probabilities.zero_()
     try:
         gradient.scatter_(1, y_true.unsqueeze(1), -share)
