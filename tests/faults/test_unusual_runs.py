@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from helpers import processes
 from helpers.projects import (
+    AFTER_TRAINING,
     SMALL,
     SMALL_SETTINGS,
     copy_project,
@@ -74,11 +75,10 @@ def test_touch_does_not_hide_an_edited_result(project, undisturbed):
     assert differences(result_files(project), undisturbed) == []
 
 
-def test_triggers_by_time_alone_do_not_hide_an_edited_result(project, undisturbed):
+def test_triggers_by_time_alone_do_not_hide_an_edited_result(project):
     assert planned(project, "--rerun-triggers", "mtime") == {}
     edit(project / METRICS)
-    assert f"{METRICS} is not what the rule train wrote" in run(project, "--rerun-triggers", "mtime")
-    assert differences(result_files(project), undisturbed) == []
+    assert planned(project, "--rerun-triggers", "mtime") == {"train": 1, **AFTER_TRAINING}
 
 
 @pytest.mark.long
