@@ -14,7 +14,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from handgrad.errors import HandgradError
 
 FOLDER = "manifests"
 OF_TRAINING = "manifest.json"
+SEAL = b'  "sha256_of_this": "'
 
 
 @dataclass(frozen=True)
@@ -91,15 +92,10 @@ def read_manifest(path: Path) -> Manifest:
         OSError: if it cannot be read.
     """
     body = path.read_bytes()
-    try:
-        content = json.loads(body)
-        manifest = Manifest(content["stage"], content["inputs"], content["outputs"])
-        intact = text(manifest).encode() == body
-    except (ValueError, LookupError, TypeError):
-        intact = False
-    if not intact:
+    if body != _sealed(body.rpartition(SEAL)[0]):
         raise HandgradError(f"{path}: this manifest was changed; run snakemake again to remake it")
-    return manifest
+    content = json.loads(body)
+    return Manifest(content["stage"], content["inputs"], content["outputs"])
 
 
 def checked_inputs(paths: Iterable[Path]) -> dict[Path, str]:
@@ -140,6 +136,8 @@ def altered(results: Path, hashes: Hashes) -> dict[Path, str]:
     runs = f"{results / 'runs'}{os.sep}"
     trainings = {os.fspath(path.parent) for path in intact if path.name == OF_TRAINING}
     for path, manifest in intact.items():
+        if path.name == OF_TRAINING:
+            continue  # read no other training
         folders = {name.rpartition("/")[0] for name in manifest.inputs}
         read = {os.path.normpath(path.parent / folder) for folder in folders}
         for folder in sorted({folder for folder in read if folder.startswith(runs)} - trainings)[:1]:
@@ -160,7 +158,7 @@ def unsupported(results: Path, store: Path, hashes: Hashes) -> list[str]:
     made = {}
     for path in manifests(store):
         with suppress(HandgradError):  # reported below if a file that it lists is needed
-            for file, sha256 in _located(path, read_manifest(path).outputs).items():
+            for file, sha256 in _located(path, read_manifest(path).outputs):
                 made[file] = path, sha256
     lines = []
     pending = sorted((results / FOLDER).glob("*.json"))
@@ -171,7 +169,7 @@ def unsupported(results: Path, store: Path, hashes: Hashes) -> list[str]:
         lines += problems
         if manifest is None:
             continue
-        for file, sha256 in _located(path, manifest.inputs).items():
+        for file, sha256 in _located(path, manifest.inputs):
             if file in made:
                 writer, written = made[file]
                 if written != sha256:
@@ -191,17 +189,20 @@ def _checked(path: Path, hashes: Hashes) -> tuple[Manifest | None, list[str]]:
     except HandgradError:
         return None, [f"{path} was changed"]
     problems = []
-    for file, sha256 in _located(path, manifest.outputs).items():
-        if not file.is_file():
+    for file, sha256 in _located(path, manifest.outputs):
+        try:
+            if hashes(file) != sha256:
+                problems.append(f"{file} is not what the rule {manifest.stage} wrote")
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             problems.append(f"{file} is missing")
-        elif hashes(file) != sha256:
-            problems.append(f"{file} is not what the rule {manifest.stage} wrote")
     return manifest, problems
 
 
-def _located(manifest: Path, files: dict[str, str]) -> dict[Path, str]:
-    """The paths of files that a manifest lists, with their hashes."""
-    return {Path(os.path.normpath(manifest.parent / name)): sha256 for name, sha256 in files.items()}
+def _located(manifest: Path, files: dict[str, str]) -> Iterator[tuple[Path, str]]:
+    """Yield the path and the hash of each file that a manifest lists."""
+    folder = os.fspath(manifest.parent)
+    for name, sha256 in files.items():
+        yield Path(os.path.normpath(f"{folder}/{name}")), sha256
 
 
 def manifests(results: Path) -> Iterator[Path]:
@@ -243,7 +244,10 @@ def _relative(file: Path, manifest: Path) -> str:
 
 
 def text(manifest: Manifest) -> str:
-    """The serialised manifest: indented JSON, including a hash of its own content."""
-    content = asdict(manifest)
-    sha256 = hashlib.sha256(json.dumps(content).encode()).hexdigest()
-    return json.dumps(content | {"sha256_of_this": sha256}, indent=2) + "\n"
+    """The serialised manifest: indented JSON whose last value is the SHA-256 of the text before it."""
+    content = json.dumps(vars(manifest), indent=2).removesuffix("\n}") + ",\n"
+    return _sealed(content.encode()).decode()
+
+
+def _sealed(content: bytes) -> bytes:
+    return content + SEAL + hashlib.sha256(content).hexdigest().encode() + b'"\n}\n'
