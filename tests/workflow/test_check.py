@@ -2,10 +2,11 @@
 
 import csv
 import json
+import os
 
 import nbformat
 import pytest
-from helpers.projects import ROOT, SMALL, copy_project, run, snakemake
+from helpers.projects import ROOT, SMALL, copy_project, planned, run, snakemake
 from helpers.submissions import BACKPROPAGATION
 from nbformat.v4 import new_code_cell, new_notebook
 
@@ -47,6 +48,11 @@ def test_a_class_gets_reports_and_a_table(tmp_path):
     # No output of the experiment was created, and nothing is left to do.
     assert not (project / "results/data").exists()
     assert "Nothing to be done" in run(project, "check", "--config", "implementations=submissions/*")
+    # A file handed in again is checked again, even if it is older than the results.
+    (project / "submissions/wrong.py").write_text(BACKPROPAGATION)
+    os.utime(project / "submissions/wrong.py", (0, 0))
+    plan = planned(project, "check", "--config", "implementations=submissions/*")
+    assert plan["check_file"] == 1
 
 
 @pytest.mark.slow

@@ -21,7 +21,7 @@ rule check_file:
     params:
         command=command("check"),
         settings=settings(lambda wildcards: {}),
-        code=fingerprint("check"),
+        code=lambda wildcards: fingerprint("check", [SUBMISSIONS[wildcards.submission]]),
     message:
         "Checking {input.submission}"
     shell:
@@ -44,7 +44,7 @@ rule check_report:
     params:
         command=command("report"),
         settings=settings(lambda wildcards: {}),
-        code=fingerprint("report"),
+        code=fingerprint("report", TEMPLATES),
     shell:
         "{params.command:q} {params.settings:q} 2> {log:q}"
 
@@ -53,9 +53,7 @@ rule check_render:
     input:
         rules.check_file.output.figures,
         report=rules.check_report.output.report,
-        style=lambda wildcards: sorted(
-            (ROOT / "report/style").glob(f"{wildcards.format}/*")
-        ),
+        style=lambda wildcards: STYLES[wildcards.format],
     output:
         document=f"{CHECK}/report.{{format}}",
     log:
@@ -70,7 +68,7 @@ rule check_render:
     params:
         command=command("render"),
         settings=settings(lambda wildcards: {"format": wildcards.format}),
-        code=fingerprint("render"),
+        code=lambda wildcards: fingerprint("render", STYLES[wildcards.format]),
     shell:
         "{params.command:q} {params.settings:q} 2> {log:q}"
 
@@ -92,7 +90,7 @@ rule check_table:
     params:
         command=command("check_table"),
         settings=settings(),
-        code=fingerprint("check_table"),
+        code=fingerprint("check_table", TEMPLATES),
     shell:
         "{params.command:q} {params.settings:q} 2> {log:q}"
 
@@ -100,7 +98,7 @@ rule check_table:
 rule check_table_page:
     input:
         report=rules.check_table.output.page,
-        style=sorted((ROOT / "report/style/html").glob("*")),
+        style=STYLES["html"],
     output:
         document="results/check/table.html",
     log:
@@ -113,7 +111,7 @@ rule check_table_page:
     params:
         command=command("render"),
         settings=settings(format="html"),
-        code=fingerprint("render"),
+        code=fingerprint("render", STYLES["html"]),
     shell:
         "{params.command:q} {params.settings:q} 2> {log:q}"
 

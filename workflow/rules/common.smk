@@ -55,6 +55,14 @@ if workflow.storage_settings and workflow.storage_settings.default_storage_provi
         "(docs/cluster.md)"
     )
 
+# What the stages of the report read besides their code.
+TEMPLATES = sorted((ROOT / "report").glob("**/*.j2"))
+BIBLIOGRAPHY = ROOT / "report/references.bib"
+STYLES = {
+    ending: sorted((ROOT / "report/style").glob(f"{ending}/*"))
+    for ending in ("html", "pdf")
+}
+
 # With a locale that is not installed, bash would print a warning for every job.
 before = locale.setlocale(locale.LC_ALL)
 try:

@@ -85,7 +85,7 @@ rule facts:
     input:
         preflight=rules.preflight.output.record,
         # The facts state whether the templates have uncommitted changes.
-        made_from=sorted((ROOT / "report").glob("**/*.j2")),
+        made_from=TEMPLATES,
         source=rules.fetch.output.source,
         summary=rules.prepare.output.summary,
         gradient_check=rules.check_gradients.output.check,
@@ -118,6 +118,7 @@ rule facts:
             fingerprints={stage: fingerprint(stage) for stage in STAGES},
             trainer=TRAINERS[0],
         ),
+        code=fingerprint("facts", TEMPLATES),
     message:
         "Gathering every number that the report states"
     shell:
@@ -127,8 +128,8 @@ rule facts:
 rule report:
     input:
         template=ROOT / "report/report.md.j2",
-        bibliography=ROOT / "report/references.bib",
-        made_from=sorted((ROOT / "report").glob("**/*.j2")),
+        bibliography=BIBLIOGRAPHY,
+        made_from=TEMPLATES,
         facts=rules.facts.output.facts,
     output:
         report=f"{RESULTS}/report.md",
@@ -145,7 +146,7 @@ rule report:
     params:
         command=command("report"),
         settings=settings(),
-        code=fingerprint("report"),
+        code=fingerprint("report", [*TEMPLATES, BIBLIOGRAPHY]),
     message:
         "Filling the report's template"
     shell:
@@ -157,9 +158,7 @@ rule render:
         report=rules.report.output.report,
         facts=rules.facts.output.facts,
         made_from=rules.figures.output.figures,
-        style=lambda wildcards: sorted(
-            (ROOT / "report/style").glob(f"{wildcards.format}/*")
-        ),
+        style=lambda wildcards: STYLES[wildcards.format],
     output:
         document=f"{RESULTS}/report.{{format}}",
         manifest=f"{RESULTS}/manifests/render_{{format}}.json",
@@ -177,7 +176,7 @@ rule render:
     params:
         command=command("render"),
         settings=settings(),
-        code=fingerprint("render"),
+        code=lambda wildcards: fingerprint("render", STYLES[wildcards.format]),
     message:
         "Typesetting the report as {wildcards.format}"
     shell:

@@ -1,3 +1,9 @@
+TRAINER_CODE = {
+    trainer: fingerprint("train", [file]) for trainer, file in SUBMITTED.items()
+}
+TRAINER_CODE |= {trainer: fingerprint("train") for trainer in OWN_TRAINERS}
+
+
 rule train:
     input:
         # Unnamed, so not passed to the stage: it is already in the settings. Only if there are any: calling a
@@ -25,7 +31,11 @@ rule train:
     params:
         command=command("train"),
         settings=settings(run_settings, **training_settings(config)),
-        code=fingerprint("train"),
+        code=(
+            (lambda wildcards: TRAINER_CODE[wildcards.trainer])
+            if SUBMITTED
+            else fingerprint("train")
+        ),
     # No message: Snakemake formats it for every job even in a dry run, taking seconds for thousands of jobs.
     shell:
         "{params.command:q} {params.settings:q} 2> {log:q}"

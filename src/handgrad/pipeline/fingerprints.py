@@ -2,13 +2,15 @@
 
 Snakemake tracks neither imported modules nor package versions. A fingerprint is a hash of the syntax trees,
 without docstrings and comments, of the stage's module and all handgrad modules that it imports, directly or
-indirectly, and of the versions of the third-party packages that these import.
+indirectly, of the versions of the third-party packages that these import, and of other sources that the stage
+reads, such as templates: an edited copy may have an older time stamp than the results.
 """
 
 import ast
 import hashlib
 import re
 import sys
+from collections.abc import Iterable
 from functools import cache
 from importlib.metadata import PackageNotFoundError, packages_distributions, requires, version
 from pathlib import Path
@@ -20,12 +22,13 @@ REQUIRED_NAME = re.compile(r"[\w.-]+")
 SOURCE = Path(__file__).resolve().parents[1]
 
 
-def fingerprint(stage: str) -> str:
-    """The fingerprint of the module `handgrad.stages.<stage>`: 16 hexadecimal digits."""
+def fingerprint(stage: str, sources: Iterable[Path | str] = ()) -> str:
+    """The fingerprint of the module `handgrad.stages.<stage>` and other sources: 16 hexadecimal digits."""
     modules = _closure(f"{PACKAGE}.stages.{stage}")
     packages = {name for module in modules for name in _imports(module) if not name.startswith(PACKAGE)}
     lines = [f"{module} {_tree_hash(module)}" for module in sorted(modules)]
     lines += [f"{name} {versions}" for name in sorted(packages) for versions in [_versions(name)] if versions]
+    lines += [hashlib.sha256(Path(source).read_bytes()).hexdigest() for source in sources]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 import handgrad
+from handgrad.pipeline.fingerprints import fingerprint
 
 PACKAGE = Path(handgrad.__file__).parent
 PRINT = (
@@ -97,6 +98,15 @@ def test_another_version_of_a_native_library_of_a_package_changes_the_fingerprin
 
 def test_fingerprints_are_the_same_in_every_process(package):
     assert fingerprints(package) == fingerprints(package)
+
+
+def test_an_edited_source_changes_the_fingerprint(tmp_path):
+    template = tmp_path / "answer.md.j2"
+    template.write_text("one")
+    before = fingerprint("report", [template])
+    assert before == fingerprint("report", [template]) != fingerprint("report")
+    template.write_text("two")
+    assert fingerprint("report", [template]) != before
 
 
 def test_the_names_that_the_package_offers_are_no_imports(package):
