@@ -15,7 +15,7 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -218,12 +218,15 @@ def _recorded(file: Path) -> tuple[str, str] | None:
     """The stage that made a file, and its recorded SHA-256; None if no manifest lists it, as for sources."""
     beside = file.with_name(OF_TRAINING)
     if beside.exists():
-        manifest = read_manifest(beside)
+        manifest = _read_last(beside)
         return manifest.stage, manifest.outputs.get(file.name, "")
     for parent in file.parents:
         if (parent / FOLDER).is_dir():
             return _outputs(parent / FOLDER).get(os.path.relpath(file, parent / FOLDER))
     return None
+
+
+_read_last = lru_cache(maxsize=1)(read_manifest)  # the files of one training are read one after another
 
 
 @cache
