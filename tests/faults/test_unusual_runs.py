@@ -162,6 +162,7 @@ def test_a_suspended_run_goes_on(project, undisturbed):
     assert differences(result_files(project), undisturbed) == []
 
 
+@pytest.mark.long
 def test_too_little_address_space(project, undisturbed):
     shutil.rmtree(project / "results/runs")
     result = shell(project, "ulimit -v 2500000; exec $SNAKEMAKE")
@@ -172,6 +173,7 @@ def test_too_little_address_space(project, undisturbed):
     assert differences(result_files(project), undisturbed) == []
 
 
+@pytest.mark.long
 def test_a_clock_that_was_ahead(project, undisturbed):
     """All results are from tomorrow: changes are still seen, and a job whose inputs are newer is rejected."""
     tomorrow = time.time() + 86_400
@@ -215,6 +217,7 @@ def unshared():
         pytest.skip("file systems can be mounted by root only")
 
 
+@pytest.mark.long
 def test_without_shared_memory(unshared, project, undisturbed):
     shutil.rmtree(project / "results/runs")
     result = shell(project, "exec unshare --mount bash -c 'umount --lazy /dev/shm; exec $SNAKEMAKE'")
