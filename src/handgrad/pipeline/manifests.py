@@ -92,10 +92,11 @@ def read_manifest(path: Path) -> Manifest:
         OSError: if it cannot be read.
     """
     body = path.read_bytes()
-    if body != _sealed(body.rpartition(SEAL)[0]):
-        raise HandgradError(f"{path}: this manifest was changed; run snakemake again to remake it")
-    content = json.loads(body)
-    return Manifest(content["stage"], content["inputs"], content["outputs"])
+    if body == _sealed(body.rpartition(SEAL)[0]):
+        with suppress(ValueError, LookupError, TypeError):
+            content = json.loads(body)
+            return Manifest(content["stage"], content["inputs"], content["outputs"])
+    raise HandgradError(f"{path}: this manifest was changed; run snakemake again to remake it")
 
 
 def checked_inputs(paths: Iterable[Path]) -> dict[Path, str]:
@@ -137,7 +138,7 @@ def altered(results: Path, hashes: Hashes) -> dict[Path, str]:
     trainings = {os.fspath(path.parent) for path in intact if path.name == OF_TRAINING}
     for path, manifest in intact.items():
         if path.name == OF_TRAINING:
-            continue  # read no other training
+            continue  # made from data alone
         folders = {name.rpartition("/")[0] for name in manifest.inputs}
         read = {os.path.normpath(path.parent / folder) for folder in folders}
         for folder in sorted({folder for folder in read if folder.startswith(runs)} - trainings)[:1]:
@@ -190,11 +191,10 @@ def _checked(path: Path, hashes: Hashes) -> tuple[Manifest | None, list[str]]:
         return None, [f"{path} was changed"]
     problems = []
     for file, sha256 in _located(path, manifest.outputs):
-        try:
-            if hashes(file) != sha256:
-                problems.append(f"{file} is not what the rule {manifest.stage} wrote")
-        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        if not file.is_file():
             problems.append(f"{file} is missing")
+        elif hashes(file) != sha256:
+            problems.append(f"{file} is not what the rule {manifest.stage} wrote")
     return manifest, problems
 
 

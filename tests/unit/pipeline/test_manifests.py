@@ -1,3 +1,4 @@
+import hashlib
 import json
 import os
 
@@ -75,6 +76,21 @@ def test_any_change_of_a_manifest_is_found(results):
         assert list(altered(results, Hashes())) == [path]
         with pytest.raises(HandgradError, match="this manifest was changed; run snakemake again"):
             read_manifest(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff", b"[1,\n", b'{\n  "stage": "prepare",\n'])
+def test_a_manifest_with_the_right_hash_of_other_content_is_refused(results, content):
+    path = results / "manifests/prepare.json"
+    sha256 = hashlib.sha256(content).hexdigest()
+    path.write_bytes(content + f'  "sha256_of_this": "{sha256}"\n}}\n'.encode())
+    assert altered(results, Hashes()) == {path: f"{path} was changed"}
+
+
+def test_an_output_that_is_no_longer_a_file_counts_as_missing(results):
+    path = results / "data/train"
+    path.unlink()
+    os.mkfifo(path)  # reading it would wait for a writer
+    assert altered(results, Hashes()) == {results / "manifests/prepare.json": f"{path} is missing"}
 
 
 def test_a_job_refuses_what_another_one_did_not_write(results):
