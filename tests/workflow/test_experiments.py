@@ -1,5 +1,6 @@
 """Named experiments share one store of runs, and do not overwrite or invalidate each other's files."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -83,11 +84,16 @@ def test_experiments_at_once_and_after_each_other_leave_each_other_alone(
     assert {name: after[name] for name in before} == before
     added = {name.split("/")[0] for name in after.keys() - before.keys()}
     assert added == {"runs", "more", "longer"}
-    run(project, "compare_experiments", "--config", "experiments=[default,more,longer]")
+    comparison = ["compare_experiments", "--config", "experiments=[default,more,longer]"]
+    run(project, *comparison)
     text = (project / "results/comparisons/default-more-longer/report.md").read_text()
     assert "| `training.epochs` | `2` | `2` | `3` |" in text
     assert "Holm's procedure corrects the p-values for 3 comparisons" in text
     assert planned(project) == {}
+    template = project / "report/comparison.md.j2"
+    template.write_text(template.read_text() + "\nOne more sentence.\n")
+    os.utime(template, (0, 0))
+    assert planned(project, *comparison)["report_comparison"] == 1
     shared = f"results/runs/lr~0.01/weight_decay~0.01/momentum~0.9/{SMALL_SETTINGS}/seed~256/train"
     facts = yaml.safe_load((project / "results/more/comparison.json").read_text())
     assert [one["lr"] for one in facts["runs"]] == [0.01, 0.1]

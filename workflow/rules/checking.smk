@@ -4,6 +4,8 @@ from handgrad.pipeline.submissions import submissions
 # Removed from the config, so that a change in the submissions reruns nothing else.
 SUBMISSIONS = checked(submissions, config.pop("implementations"))
 CHECK = "results/check/{submission}"
+CHECK_TEMPLATE = ROOT / "report/check/report.md.j2"
+TABLE_TEMPLATE = ROOT / "report/check/table.md.j2"
 
 
 rule check_file:
@@ -31,7 +33,7 @@ rule check_file:
 rule check_report:
     input:
         facts=rules.check_file.output.check,
-        template=ROOT / "report/check/report.md.j2",
+        template=CHECK_TEMPLATE,
     output:
         report=f"{CHECK}/report.md",
     log:
@@ -44,7 +46,7 @@ rule check_report:
     params:
         command=command("report"),
         settings=settings(lambda wildcards: {}),
-        code=fingerprint("report", TEMPLATES),
+        code=fingerprint("report", [CHECK_TEMPLATE]),
     shell:
         "{params.command:q} {params.settings:q} 2> {log:q}"
 
@@ -76,7 +78,7 @@ rule check_render:
 rule check_table:
     input:
         checks=expand(rules.check_file.output.check, submission=SUBMISSIONS),
-        template=ROOT / "report/check/table.md.j2",
+        template=TABLE_TEMPLATE,
     output:
         page="results/check/table.md",
         table="results/check/table.csv",
@@ -90,7 +92,7 @@ rule check_table:
     params:
         command=command("check_table"),
         settings=settings(),
-        code=fingerprint("check_table", TEMPLATES),
+        code=fingerprint("check_table", [TABLE_TEMPLATE]),
     shell:
         "{params.command:q} {params.settings:q} 2> {log:q}"
 

@@ -55,7 +55,9 @@ if workflow.storage_settings and workflow.storage_settings.default_storage_provi
         "(docs/cluster.md)"
     )
 
-# What the stages of the report read besides their code.
+# What the stages of the report read besides their code. Their rules also pass it to `fingerprint`: Snakemake
+# compares modification times, which an older copy does not reveal. The parameter must not be a function of the
+# inputs, since Snakemake ignores changes of such parameters.
 TEMPLATES = sorted((ROOT / "report").glob("**/*.j2"))
 BIBLIOGRAPHY = ROOT / "report/references.bib"
 STYLES = {

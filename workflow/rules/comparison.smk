@@ -1,5 +1,7 @@
 # Compare finished experiments: `snakemake compare_experiments --config experiments="[default, wide]"`.
 if EXPERIMENTS:
+    # Not the chapters and answers of a single report.
+    COMPARISON_TEMPLATES = sorted((ROOT / "report").glob("*.j2"))
 
     rule gather_experiments:
         input:
@@ -26,10 +28,10 @@ if EXPERIMENTS:
 
     rule report_comparison:
         input:
-            made_from=sorted((ROOT / "report").glob("*.j2")),
+            made_from=COMPARISON_TEMPLATES,
             facts=rules.gather_experiments.output.facts,
             template=ROOT / "report/comparison.md.j2",
-            bibliography=ROOT / "report/references.bib",
+            bibliography=BIBLIOGRAPHY,
         output:
             report=f"{COMPARISON}/report.md",
         log:
@@ -42,7 +44,7 @@ if EXPERIMENTS:
         params:
             command=command("report"),
             settings=settings(),
-            code=fingerprint("report"),
+            code=fingerprint("report", [*COMPARISON_TEMPLATES, BIBLIOGRAPHY]),
         message:
             "Filling the template of the comparison"
         shell:
@@ -52,9 +54,7 @@ if EXPERIMENTS:
         input:
             made_from=rules.gather_experiments.output.curves,
             report=rules.report_comparison.output.report,
-            style=lambda wildcards: sorted(
-                (ROOT / "report/style").glob(f"{wildcards.format}/*")
-            ),
+            style=lambda wildcards: STYLES[wildcards.format],
         output:
             document=f"{COMPARISON}/report.{{format}}",
         log:

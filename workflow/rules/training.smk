@@ -1,7 +1,7 @@
-TRAINER_CODE = {
+TRAINER_CODE = dict.fromkeys(OWN_TRAINERS, fingerprint("train"))
+TRAINER_CODE |= {
     trainer: fingerprint("train", [file]) for trainer, file in SUBMITTED.items()
 }
-TRAINER_CODE |= {trainer: fingerprint("train") for trainer in OWN_TRAINERS}
 
 
 rule train:
